@@ -1,0 +1,1 @@
+"""The Docker Engine API as clients see it: routes, versions, views and errors."""

@@ -1,0 +1,1 @@
+"""The members as one: who owns what, where a new container goes, what happened."""

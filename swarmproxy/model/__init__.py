@@ -1,0 +1,1 @@
+"""Values that the rest passes around. Pure."""

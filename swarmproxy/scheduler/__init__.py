@@ -1,0 +1,1 @@
+"""Which nodes can take a container, best first. Pure."""
