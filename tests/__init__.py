@@ -1,0 +1,1 @@
+"""The tests of swarmproxy; their directories mirror the source."""
