@@ -1,0 +1,92 @@
+"""The labels that the cluster writes on containers, and the expressions in a container's environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from swarmproxy.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+NAMESPACE = "com.docker.swarm"
+ID = f"{NAMESPACE}.id"
+TASK = f"{NAMESPACE}.task"
+AFFINITIES = f"{NAMESPACE}.affinities"
+CONSTRAINTS = f"{NAMESPACE}.constraints"
+WHITELISTS = f"{NAMESPACE}.whitelists"
+RESCHEDULE_POLICIES = f"{NAMESPACE}.reschedule-policies"
+
+RESCHEDULE_VALUES = ("off", "on-node-failure")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expressions:
+    """What a user asked of the placement of one container, in the user's own words and order."""
+
+    affinities: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    whitelists: tuple[str, ...] = ()
+    reschedule_policies: tuple[str, ...] = ()
+
+    def as_labels(self) -> dict[str, str]:
+        """Return the labels that carry these expressions: one compact JSON list for each kind used."""
+        return {
+            label: msgspec.json.encode(values).decode()
+            for label, field in _FIELD_OF_LABEL.items()
+            if (values := getattr(self, field))
+        }
+
+
+_FIELD_OF_LABEL = {
+    AFFINITIES: "affinities",
+    CONSTRAINTS: "constraints",
+    WHITELISTS: "whitelists",
+    RESCHEDULE_POLICIES: "reschedule_policies",
+}
+_FIELD_OF_WORD = {
+    "affinity": "affinities",
+    "constraint": "constraints",
+    "whitelist": "whitelists",
+    "reschedule": "reschedule_policies",
+}
+
+
+def take_expressions(labels: Mapping[str, str], env: Iterable[str]) -> tuple[Expressions, tuple[str, ...]]:
+    """Return the expressions in `labels` and `env` (labels first), and what remains of `env`.
+
+    An environment entry is an expression if what stands before its first colon is exactly `constraint`,
+    `affinity`, `whitelist` or `reschedule`. A label that is not a JSON list of strings counts as empty, as in
+    classic.
+    Source: classic Swarm 1.2, cluster/config.go.
+    """
+    found = {field: list(_read_list(labels.get(label, ""))) for label, field in _FIELD_OF_LABEL.items()}
+    rest = []
+    for entry in env:
+        word, colon, expression = entry.partition(":")
+        field = _FIELD_OF_WORD.get(word) if colon else None
+        if field is None:
+            rest.append(entry)
+        else:
+            found[field].append(expression)
+    expressions = replace(Expressions(), **{field: tuple(values) for field, values in found.items()})
+    return expressions, tuple(rest)
+
+
+def check_reschedule_policies(policies: Sequence[str]) -> None:
+    """Raise BadRequest unless there is at most one policy, and it is `off` or `on-node-failure`."""
+    if len(policies) > 1:
+        raise BadRequest("too many reschedule policies")
+    for policy in policies:
+        if policy not in RESCHEDULE_VALUES:
+            raise BadRequest(f"invalid reschedule policy: {policy}")
+
+
+def _read_list(text: str) -> tuple[str, ...]:
+    try:
+        return msgspec.json.decode(text, type=tuple[str, ...])
+    except (msgspec.MsgspecError, UnicodeError):
+        return ()
