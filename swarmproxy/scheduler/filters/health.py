@@ -1,0 +1,30 @@
+"""Only nodes that answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmproxy.errors import NoNodeFits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from swarmproxy.model.node import Node
+    from swarmproxy.model.spec import ContainerSpec
+
+
+class HealthFilter:
+    """Keeps the nodes that are healthy. Its error stands alone, as classic's."""
+
+    name = "health"
+
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:  # noqa: ARG002
+        """Return the healthy nodes. Raises NoNodeFits if there is none."""
+        healthy = [node for node in nodes if node.healthy and node.health > 0]
+        if not healthy:
+            raise NoNodeFits("No healthy node available in the cluster")
+        return healthy
+
+    def describe(self, spec: ContainerSpec) -> list[str]:  # noqa: ARG002
+        """Return nothing: health is not asked for."""
+        return []

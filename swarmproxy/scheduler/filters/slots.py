@@ -1,0 +1,36 @@
+"""Only nodes with a free container slot, where an engine's label `containerslots` limits them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from swarmproxy.model.node import Node
+    from swarmproxy.model.spec import ContainerSpec
+
+LABEL = "containerslots"
+
+
+class SlotsFilter:
+    """Keeps the nodes with fewer containers, in whatever state, than their label says: no label, no limit."""
+
+    name = "containerslots"
+
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:  # noqa: ARG002
+        """Return the nodes with a free slot."""
+        return [node for node in nodes if _has_free_slot(node)]
+
+    def describe(self, spec: ContainerSpec) -> list[str]:  # noqa: ARG002
+        """Return the same words always: scripts look for them."""
+        return ["available container slots"]
+
+
+def _has_free_slot(node: Node) -> bool:
+    if (slots := node.labels.get(LABEL)) is None:
+        return True
+    try:
+        return node.containers < int(slots)
+    except ValueError:
+        return True

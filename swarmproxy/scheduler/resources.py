@@ -1,0 +1,183 @@
+"""What containers claim of a node, and whether there is room for one more.
+
+Classic counted memory limits and CPU shares. We also count memory reservations (where there is no limit),
+NanoCpus and GPUs, and never go above a total: classic's integer percentages let a node be overfull by up to 1
+%.
+Source: classic Swarm 1.2, scheduler/node and scheduler/strategy/weighted_node.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from swarmproxy.model.container import cores_of_shares
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from swarmproxy.model.container import Container, DeviceRequest
+    from swarmproxy.model.node import Node
+    from swarmproxy.model.spec import ContainerSpec
+
+NANO = 1_000_000_000
+ALL_DEVICES = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What one container, or several, hold of a node."""
+
+    memory_bytes: int = 0
+    cpus: int = 0  # whole cores, from CPU shares
+    nano_cpus: int = 0  # what NanoCpus ask for above `cpus`
+    gpus: int = 0
+    containers: int = 0
+
+    def __add__(self, other: Claims) -> Claims:
+        return Claims(
+            memory_bytes=self.memory_bytes + other.memory_bytes,
+            cpus=self.cpus + other.cpus,
+            nano_cpus=self.nano_cpus + other.nano_cpus,
+            gpus=self.gpus + other.gpus,
+            containers=self.containers + other.containers,
+        )
+
+    def __sub__(self, other: Claims) -> Claims:
+        return Claims(
+            memory_bytes=self.memory_bytes - other.memory_bytes,
+            cpus=self.cpus - other.cpus,
+            nano_cpus=self.nano_cpus - other.nano_cpus,
+            gpus=self.gpus - other.gpus,
+            containers=self.containers - other.containers,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a create asks for, the same for all nodes: worked out once for one placement."""
+
+    memory_bytes: int = 0
+    nano_cpus: int = 0
+    gpus: int = 0
+    all_gpus: bool = False
+
+
+def claims_of_container(container: Container, *, engine_cpus: int, engine_gpus: int = 0) -> Claims:
+    """Return what a container claims of its engine, whatever its state."""
+    return _claims(
+        memory_bytes=container.memory_bytes or container.memory_reservation_bytes,
+        cpus=cores_of_shares(container.cpu_shares, engine_cpus),
+        nano_cpus=container.nano_cpus,
+        gpus=count_gpus(container.device_requests, engine_gpus),
+    )
+
+
+def claims_of_spec(spec: ContainerSpec, *, engine_gpus: int = 0) -> Claims:
+    """Return what a container made from `spec` will claim of an engine."""
+    return _claims(
+        memory_bytes=spec.memory_bytes or spec.memory_reservation_bytes,
+        cpus=spec.cpus,
+        nano_cpus=spec.nano_cpus,
+        gpus=count_gpus(spec.device_requests, engine_gpus),
+    )
+
+
+def count_gpus(requests: Iterable[DeviceRequest], engine_gpus: int) -> int:
+    """Return how many GPUs are asked for; all means as many as the engine has, and at least one."""
+    wanted = [request for request in requests if _wants_gpus(request)]
+    counted = sum(len(each.device_ids) or each.count for each in wanted if each.count != ALL_DEVICES)
+    wants_all = any(each.count == ALL_DEVICES for each in wanted)
+    return max(counted, engine_gpus, 1) if wants_all else counted
+
+
+def with_claims(node: Node, claims: Claims) -> Node:
+    """Return `node` with `claims` added to what is used: so a reservation shows before its engine knows."""
+    return replace(
+        node,
+        used_memory_bytes=node.used_memory_bytes + claims.memory_bytes,
+        used_cpus=node.used_cpus + claims.cpus,
+        used_nano_cpus=node.used_nano_cpus + claims.nano_cpus,
+        used_gpus=node.used_gpus + claims.gpus,
+        containers=node.containers + claims.containers,
+    )
+
+
+def percent_of(overcommit: float) -> int:
+    """Return overcommit as the whole percentage that all sums use; fractions of a percent are cut off."""
+    return int(overcommit * 100)
+
+
+def with_overcommit(amount: int, overcommit_percent: int) -> int:
+    """Return what a node has to give of `amount`, cut off towards zero as Go divides.
+
+    In whole cores, 5 % of fewer than 20 is none.
+    """
+    share = amount * abs(overcommit_percent) // 100
+    return max(amount + share if overcommit_percent >= 0 else amount - share, 0)
+
+
+def demand_of(spec: ContainerSpec) -> Demand:
+    """Return what `spec` asks for."""
+    claims = claims_of_spec(spec)
+    return Demand(
+        memory_bytes=claims.memory_bytes,
+        nano_cpus=claims.cpus * NANO + claims.nano_cpus,
+        gpus=claims.gpus,
+        all_gpus=any(_wants_gpus(request) and request.count == ALL_DEVICES for request in spec.device_requests),
+    )
+
+
+def has_room(demand: Demand, node: Node, *, overcommit_percent: int) -> bool:
+    """Return whether `node` can take the container without being overbooked in what it asks for.
+
+    A resource that is not asked for is not looked at: an overfull node still takes containers without limits.
+    GPUs are not overcommitted; a node that does not know its GPUs (fewer than 0) leaves the decision to its
+    engine.
+    """
+    if demand.memory_bytes:
+        total = with_overcommit(node.memory_bytes, overcommit_percent)
+        if node.used_memory_bytes + demand.memory_bytes > total:
+            return False
+    if demand.nano_cpus:
+        total = with_overcommit(node.cpus, overcommit_percent) * NANO
+        if used_nano(node) + demand.nano_cpus > total:
+            return False
+    if not demand.gpus or node.gpus < 0:
+        return True
+    gpus = max(demand.gpus, node.gpus) if demand.all_gpus else demand.gpus
+    return node.used_gpus + gpus <= node.gpus
+
+
+def load(demand: Demand, node: Node, *, overcommit_percent: int) -> int:
+    """Return how full `node`, which has room, would be: whole per cent of CPU plus whole per cent of memory.
+
+    A resource that is not asked for counts as 100.
+    """
+    cpu = memory = 100
+    if demand.nano_cpus:
+        total = with_overcommit(node.cpus, overcommit_percent) * NANO
+        cpu = (used_nano(node) + demand.nano_cpus) * 100 // total
+    if demand.memory_bytes:
+        total = with_overcommit(node.memory_bytes, overcommit_percent)
+        memory = (node.used_memory_bytes + demand.memory_bytes) * 100 // total
+    return cpu + memory
+
+
+def used_nano(node: Node) -> int:
+    """Return the CPU time used on `node` in billionths of a core."""
+    return node.used_cpus * NANO + node.used_nano_cpus
+
+
+def _wants_gpus(request: DeviceRequest) -> bool:
+    return request.driver == "nvidia" or any("gpu" in group for group in request.capabilities)
+
+
+def _claims(*, memory_bytes: int, cpus: int, nano_cpus: int, gpus: int) -> Claims:
+    return Claims(
+        memory_bytes=memory_bytes,
+        cpus=cpus,
+        nano_cpus=max(nano_cpus - cpus * NANO, 0),  # shares and NanoCpus of one container are one claim
+        gpus=gpus,
+        containers=1,
+    )
