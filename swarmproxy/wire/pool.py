@@ -1,0 +1,302 @@
+"""Connections to one engine: dialled when needed, kept for the next request, ended when it leaves."""
+
+import asyncio
+import select
+import ssl
+import time
+from typing import cast
+
+from swarmproxy.errors import EngineUnreachable
+from swarmproxy.wire.address import Address
+from swarmproxy.wire.sockets import read_left_over, tune
+from swarmproxy.wire.tls_transport import TlsClientProtocol
+
+
+class EngineSide:
+    """Whoever uses a connection just now: told of everything that happens on it, in order."""
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the engine."""
+        raise NotImplementedError
+
+    def eof_received(self) -> bool:
+        """Take the engine's end of output; return whether the connection stays open for our input."""
+        raise NotImplementedError
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Take the end of the connection."""
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        """Stop writing: the engine does not keep up."""
+
+    def resume_writing(self) -> None:
+        """Write again."""
+
+
+class EngineConnection(asyncio.Protocol):
+    """One connection to an engine. `user` is the exchange it serves, None while idle."""
+
+    __slots__ = ("_pool", "idle_since", "lost", "reused", "session_kept", "transport", "user", "write_paused")
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # from `connection_made` on
+        self.user: EngineSide | None = None
+        self.lost = False
+        self.reused = False  # served a request before: the engine may be closing it at this moment
+        self.session_kept = False
+        self.idle_since = 0.0
+        self.write_paused = False
+
+    @property
+    def address(self) -> Address:
+        """Return where the engine listens."""
+        return self._pool.address
+
+    @property
+    def host_header(self) -> bytes:
+        """Return the line that names the engine."""
+        return self._pool.host_header
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self.transport = cast("asyncio.Transport", transport)
+        if self._pool.tls is None:
+            tune(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on; an idle connection has nothing to say."""
+        if self.user is not None:
+            self.user.data_received(data)
+        else:
+            self.abort()
+
+    def eof_received(self) -> bool:
+        """Pass on; an idle connection is over."""
+        if self.user is not None:
+            return self.user.eof_received()
+        self._pool.forget(self)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the pool, and tell whoever used the connection, after the engine's last words."""
+        self._pool.forget(self)
+        try:
+            if exc is not None and self.user is not None and self._pool.tls is None:
+                if data := read_left_over(self.transport):
+                    self.user.data_received(data)
+                if isinstance(exc, BrokenPipeError) and self.user is not None:
+                    self.user.eof_received()
+        finally:
+            self.lost = True
+            user, self.user = self.user, None
+            if user is not None:
+                user.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pass on."""
+        self.write_paused = True
+        if self.user is not None:
+            self.user.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass on."""
+        self.write_paused = False
+        if self.user is not None:
+            self.user.resume_writing()
+
+    def is_usable(self) -> bool:
+        """Return whether the engine has not closed it, as far as the loop knows."""
+        return not self.lost and not self.transport.is_closing()
+
+    def is_stale(self) -> bool:
+        """Return whether bytes or an end wait on an idle connection, so that it is of no more use.
+
+        Costs a system call: for requests that must not be sent twice.
+        """
+        sock = self.transport.get_extra_info("socket")
+        if sock is None or sock.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN | select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def release(self) -> None:
+        """Give the connection back: its exchange is complete on both sides."""
+        self.user = None
+        self._pool.give_back(self)
+
+    def close(self) -> None:
+        """End the connection in order: its exchange is complete, and it is of no more use."""
+        self.user = None
+        self._pool.forget(self)
+        self.transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once: its exchange is not complete."""
+        self.user = None
+        self._pool.forget(self)
+        self.transport.abort()
+
+
+class Pool:
+    """The connections to one engine: at most `max_busy` in use, at most `max_idle` waiting."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        tls: ssl.SSLContext | None = None,
+        connect_timeout_s: float = 10.0,
+        max_idle: int = 64,
+        idle_timeout_s: float = 90.0,
+        max_busy: int = 4096,
+    ) -> None:
+        self.address = address
+        self.tls = tls
+        self.host_header = b"Host: %s\r\n" % (b"docker" if address.path else str(address).encode())
+        self._connect_timeout_s = connect_timeout_s
+        self._max_idle = max_idle
+        self._idle_timeout_s = idle_timeout_s
+        self._max_busy = max_busy
+        self._connections: set[EngineConnection] = set()
+        self._idle: list[EngineConnection] = []  # the longest idle first
+        self._dialling = 0
+        self._sweep: asyncio.TimerHandle | None = None
+        self._session: ssl.SSLSession | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> int:
+        """Return how many connections are in use or being dialled."""
+        return len(self._connections) - len(self._idle) + self._dialling
+
+    @property
+    def idle(self) -> int:
+        """Return how many connections wait for a request."""
+        return len(self._idle)
+
+    def take_idle(self, *, only_once: bool = False) -> EngineConnection | None:
+        """Return a connection that waits, or None; `only_once`: for a request that cannot be sent again."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable() and not (only_once and connection.is_stale()):
+                return connection
+            connection.abort()
+        return None
+
+    async def acquire(self, *, fresh: bool = False) -> EngineConnection:
+        """Return a connection for one exchange, dialled if `fresh` or if none waits.
+
+        Its user ends with `release` or `abort`. Raises EngineUnreachable.
+        """
+        if not fresh and (connection := self.take_idle()) is not None:
+            return connection
+        if self._closed:
+            raise EngineUnreachable(f"engine {self.address} has left the cluster")
+        if self.busy >= self._max_busy:
+            raise EngineUnreachable(f"engine {self.address} has {self._max_busy} connections in use")
+        self._dialling += 1
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                connection = await self._dial()
+        except TimeoutError as error:
+            raise EngineUnreachable(f"engine {self.address} does not take connections: time out") from error
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError, a bad name may be a ValueError
+            raise EngineUnreachable(f"engine {self.address} cannot be reached: {_reason(error)}") from error
+        finally:
+            self._dialling -= 1
+        if not connection.is_usable():  # by the engine, or by `close`
+            connection.abort()
+            raise EngineUnreachable(f"engine {self.address} closed the connection")
+        return connection
+
+    async def _dial(self) -> EngineConnection:
+        """Return a new connection; the name is resolved anew each time."""
+        loop = asyncio.get_running_loop()
+        connection = EngineConnection(self)
+        protocol: asyncio.Protocol = connection
+        shaking: TlsClientProtocol | None = None
+        address = self.address
+        if self.tls is not None:
+            protocol = shaking = TlsClientProtocol(
+                connection,
+                self.tls,
+                server_hostname=address.host or None,
+                session=self._session,
+                timeout_s=self._connect_timeout_s,
+            )
+        if address.path:
+            transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
+        else:
+            transport, _ = await loop.create_connection(lambda: protocol, address.host, address.port)
+        if shaking is not None:
+            try:
+                await shaking.established
+            except BaseException:
+                transport.abort()
+                raise
+        self._connections.add(connection)
+        if self._closed:
+            transport.abort()
+        return connection
+
+    def give_back(self, connection: EngineConnection) -> None:
+        """Keep a connection for the next request, or end it if there are enough."""
+        if self._closed or not connection.is_usable() or len(self._idle) >= self._max_idle:
+            connection.close()
+            return
+        connection.reused = True
+        if self.tls is not None and not connection.session_kept:
+            connection.session_kept = self._keep_session(connection)
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(self._idle_timeout_s, self._end_idle)
+
+    def _keep_session(self, connection: EngineConnection) -> bool:
+        """Keep the TLS session for the next connection; return whether it can be resumed already."""
+        secure: ssl.SSLObject = connection.transport.get_extra_info("ssl_object")
+        session = secure.session
+        # In TLS 1.3 the ticket comes some time after the handshake.
+        if session is None or not (session.has_ticket or secure.version() == "TLSv1.2"):
+            return False
+        self._session = session
+        return True
+
+    def forget(self, connection: EngineConnection) -> None:
+        """Drop a connection that is over."""
+        self._connections.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _end_idle(self) -> None:
+        """End the connections that waited too long."""
+        now = time.monotonic()
+        self._sweep = None
+        while self._idle and now - self._idle[0].idle_since >= self._idle_timeout_s:
+            self._idle[0].close()
+        if self._idle:
+            wait_s = self._idle[0].idle_since + self._idle_timeout_s - now
+            self._sweep = asyncio.get_running_loop().call_later(wait_s, self._end_idle)
+
+    async def close(self) -> None:
+        """End all connections, idle and busy: the engine left. Their exchanges fail as if it had died."""
+        self._closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        self._idle.clear()
+        for connection in list(self._connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # let the exchanges hear of it
+
+
+def _reason(error: Exception) -> str:
+    """Return the part of an error that helps a user."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    return str(error) or type(error).__name__

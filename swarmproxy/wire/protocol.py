@@ -1,0 +1,398 @@
+"""The client's side of HTTP/1.1, below uvicorn: requests strictly read, in order; answers never lost.
+
+uvicorn accepts the connections, holds the tasks and asks for the end (`shutdown`). Reading and writing are
+done here, because its own protocols skip the body of requests to upgrade, drop clients that half-close, and
+give no way to the bytes below ASGI.
+
+Draining: `shutdown` ends idle connections and hijacked streams at once, lets an answer come to its end, and
+ends one that has begun and then stays silent (`logs -f`, events) after `Limits.silence_s`.
+"""
+
+import asyncio
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+from uvicorn.server import ServerState
+
+from swarmproxy.errors import BadRequest, ProtocolViolation, TooLarge
+from swarmproxy.wire.exchange import Application, ClientConnection, Message, error_answer
+from swarmproxy.wire.framing import Chunked, Counted, Piece, Scanner
+from swarmproxy.wire.head import RequestHead, has_bare_line_feed, parse_request
+from swarmproxy.wire.relay import Exchange
+from swarmproxy.wire.sockets import StallTimer, tune
+from swarmproxy.wire.tls_transport import HANDSHAKE_TIMEOUT_S, TlsServerProtocol
+
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a client may take."""
+
+    head_bytes: int = 1024 * 1024  # X-Registry-Config runs to tens of kilobytes
+    head_timeout_s: float = 30.0
+    handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
+    keep_alive_s: float = 120.0  # Go clients keep idle connections for 90
+    held_bytes: int = 64 * 1024  # sent behind a request that is not answered yet
+    stall_s: float = 600.0  # taking none of what is sent to it
+    linger_s: float = 5.0  # still sending after we have answered
+    silence_s: float = 0.5  # without output, after its end of input or ours, a stream is over
+
+
+class _State(enum.Enum):
+    """What the next bytes of a client are."""
+
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    BEHIND = enum.auto()  # behind a request that is not answered yet: a stream's begin, or the next request
+    IGNORED = enum.auto()  # we are closing
+
+
+class ServerProtocol(ClientConnection):
+    """One connection of a client, as uvicorn makes it."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self._app = cast("Application", config.loaded_app)
+        self._root_path = config.root_path
+        self._server_state = server_state
+        self._app_state = app_state
+        self.loop = _loop or asyncio.get_event_loop()
+        self._limits = limits or Limits()
+        self.stall_s = self._limits.stall_s
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # from `connection_made` on
+        self.write_paused = False
+        self._state = _State.HEAD
+        self._held = bytearray()  # a head that is not complete, or what came behind a request
+        self._body: Scanner = Counted(0)
+        self._exchange: Exchange | None = None
+        self._read_paused = False
+        self.input_ended = False
+        self._draining = False
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._stall: StallTimer | None = None
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that uvicorn adds to each answer."""
+        return self._server_state.default_headers
+
+    # The connection.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request."""
+        self.transport = cast("asyncio.Transport", transport)
+        self._server_state.connections.add(self)  # type: ignore[arg-type]
+        secure = transport.get_extra_info("sslcontext") is not None
+        if not secure:
+            tune(transport)
+        self._scope: Message = {
+            "type": "http",
+            "asgi": _ASGI,
+            "server": get_local_addr(self.transport),
+            "client": get_remote_addr(self.transport),
+            "scheme": "https" if secure else "http",
+            "root_path": self._root_path,
+        }
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sends."""
+        state = self._state
+        if state is _State.HEAD:
+            self._read_head(data)
+        elif state is _State.BODY:
+            self._read_body(data, 0)
+        elif state is _State.BEHIND:
+            self._hold(data)
+
+    def eof_received(self) -> bool:
+        """Note that the client sends no more; it still gets the answer to what it sent."""
+        if self.input_ended:
+            return not self.transport.is_closing()
+        self.input_ended = True
+        if self._exchange is None or self._state is _State.IGNORED:
+            return False
+        if self._state is _State.BODY:
+            self._fail_request(400, "the request ends before its body does")
+            return True
+        self._watch_silence()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Tell the request in progress."""
+        self._server_state.connections.discard(self)
+        self._state = _State.IGNORED
+        self._held.clear()
+        for timer in (self._timer, self._watch, self._stall):
+            if isinstance(timer, StallTimer):
+                timer.stop()
+            elif timer is not None:
+                timer.cancel()
+        if self._exchange is not None:
+            self._exchange.client_lost()
+            self._exchange = None
+
+    def pause_writing(self) -> None:
+        """Hold back whoever answers; not for ever."""
+        self.write_paused = True
+        if self._stall is None:
+            self._stall = StallTimer(self.transport, self._limits.stall_s, self.transport.abort)
+        self._stall.start()
+        if self._exchange is not None:
+            self._exchange.client_paused()
+
+    def resume_writing(self) -> None:
+        """Let the answer go on."""
+        self.write_paused = False
+        if self._stall is not None:
+            self._stall.stop()
+        if self._exchange is not None:
+            self._exchange.client_resumed()
+
+    def pause_reading(self) -> None:
+        """Take no more from the client until `resume_reading`."""
+        if not self._read_paused:
+            self._read_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take from the client again."""
+        if self._read_paused and not self.input_ended:
+            self._read_paused = False
+            self.transport.resume_reading()
+
+    # Requests.
+
+    def _read_head(self, data: bytes) -> None:
+        seen = len(self._held)
+        if seen:
+            self._held += data
+            data = bytes(self._held) if b"\r\n\r\n" in self._held[max(0, seen - 3) :] else b""
+        while data.startswith(b"\r\n"):
+            data = data[2:]  # some clients end a body with an empty line
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            if not seen:
+                self._held += data
+            self._wait_for_rest_of_head(seen)
+            return
+        if end > self._limits.head_bytes:
+            self._refuse(431, "the request's headers are too large")
+            return
+        self._held.clear()
+        try:
+            request = parse_request(data if end == len(data) else data[:end])
+        except TooLarge as error:
+            self._refuse(431, str(error))
+        except BadRequest as error:
+            self._refuse(400, str(error))
+        else:
+            self._begin(request, data[end:])
+
+    def _wait_for_rest_of_head(self, seen: int) -> None:
+        if has_bare_line_feed(self._held, max(0, seen - 1)):
+            self._refuse(400, "malformed HTTP header: a bare line feed")
+        elif len(self._held) > self._limits.head_bytes:
+            self._refuse(431, "the request's headers are too large")
+        elif self._held and not seen:
+            self._set_deadline(self._limits.head_timeout_s)
+
+    def _begin(self, request: RequestHead, rest: bytes) -> None:
+        exchange = Exchange(self, request)
+        self._exchange = exchange
+        self._state = _State.BEHIND
+        if self._draining:
+            exchange.keep_alive = False
+        if request.has_body:
+            self._state = _State.BODY
+            self._body = Chunked() if request.fields.chunked else Counted(request.fields.length)
+        if rest:
+            self.data_received(rest)
+            if self._exchange is not exchange:
+                return  # its body is malformed
+        scope = exchange.scope(self._scope)
+        scope["state"] = self._app_state.copy()
+        tasks = self._server_state.tasks  # their parent: uvicorn waits for them, and cancels them at the end
+        tasks.add(self.loop.create_task(exchange.run(self._app, scope, tasks), name="request"))
+
+    def _read_body(self, data: bytes, at: int) -> None:
+        pieces: list[Piece] = []
+        try:
+            end = self._body.scan(data, at, pieces)
+        except ProtocolViolation as violation:
+            self._fail_request(400, str(violation))
+            return
+        exchange = self._exchange
+        if end >= 0:
+            self._state = _State.BEHIND
+        if exchange is not None and (pieces or end >= 0):
+            exchange.body_received(pieces, last=end >= 0)
+        if 0 <= end < len(data):
+            self.data_received(data[end:])
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > self._limits.held_bytes:
+            self.pause_reading()
+
+    # Ends.
+
+    def exchange_ended(self, *, keep_alive: bool) -> None:
+        """Go on with the next request, or close without losing the answer."""
+        self._server_state.total_requests += 1
+        self._exchange = None
+        if self.transport.is_closing():
+            return
+        if not keep_alive or self._draining or self._state is not _State.BEHIND:
+            self._close()
+            return
+        self._state = _State.HEAD
+        if self._read_paused:
+            self.resume_reading()
+        if self._held:
+            data = bytes(self._held)
+            self._held.clear()
+            self._read_head(data)
+        if self._exchange is None:
+            if self.input_ended:
+                self._close()
+            elif not self._held:
+                self._wait_for_head()
+
+    def become_stream(self) -> tuple[bytes, bool]:
+        """Leave HTTP for good; return what came behind the request, and whether the client ended."""
+        early = bytes(self._held)
+        self._held.clear()
+        for timer in (self._timer, self._watch):
+            if timer is not None:
+                timer.cancel()
+        if self._stall is not None:
+            self._stall.stop()
+        return early, self.input_ended
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer a request that cannot be understood, and close."""
+        self._held.clear()
+        self.transport.write(error_answer(status, message))
+        self._close()
+
+    def _fail_request(self, status: int, message: str) -> None:
+        """End the request in progress because the rest of it cannot be understood."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return
+        answered = exchange.answer_begun
+        exchange.client_lost()
+        if answered:
+            self.transport.abort()
+        else:
+            self._refuse(status, message)
+
+    def _close(self) -> None:
+        """Close behind what was written; a client that still sends may do so for a while.
+
+        A connection that is closed before all input was read is reset, and its peer loses the answer.
+        """
+        self._state = _State.IGNORED
+        self._held.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.input_ended and not self.transport.is_closing():
+            self.transport.write_eof()
+            self.resume_reading()
+            self._timer = self.loop.call_later(self._limits.linger_s, self._close_now)
+        else:
+            self._close_now()
+
+    def _close_now(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(self._limits.stall_s, self.transport.abort)
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """End this connection when its request is answered: the server stops. Called by uvicorn."""
+        self._draining = True
+        exchange = self._exchange
+        if exchange is None:
+            if self._state is not _State.IGNORED:
+                self._close_now()
+        elif not exchange.end_stream():
+            exchange.keep_alive = False
+            self._watch_silence()
+
+    # Clocks.
+
+    def _wait_for_head(self) -> None:
+        """Arm the deadline of an idle connection. One timer serves all requests: fired early, it waits on."""
+        self._deadline = self.loop.time() + self._limits.keep_alive_s
+        if self._timer is None:
+            self._timer = self.loop.call_later(self._limits.keep_alive_s, self._look_at_deadline)
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = self.loop.time() + seconds
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self._look_at_deadline)
+
+    def _look_at_deadline(self) -> None:
+        self._timer = None
+        if self._state is not _State.HEAD:
+            return
+        left_s = self._deadline - self.loop.time()
+        if left_s > 0.001:
+            self._timer = self.loop.call_later(left_s, self._look_at_deadline)
+        elif self._held:
+            self._refuse(408, "the request's headers did not come in time")
+        else:
+            self._close_now()
+
+    def _watch_silence(self) -> None:
+        """End the answer if nothing moves: the client ended its side and may be gone, or we stop."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._exchange is not None:
+            self._exchange.moving = False
+        self._watch = self.loop.call_later(self._limits.silence_s, self._look_for_silence)
+
+    def _look_for_silence(self) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if exchange.answer_begun and not exchange.moving and not self.transport.get_write_buffer_size():
+            self._close_now()
+        else:
+            self._watch_silence()
+
+
+def protocol_factory(*, tls: SSLContext | None = None, limits: Limits | None = None) -> Callable[..., asyncio.Protocol]:
+    """Return what `uvicorn.Config(http=...)` wants. TLS is ours (it can half-close): give uvicorn none."""
+    chosen = limits or Limits()
+
+    def build(
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> asyncio.Protocol:
+        protocol = ServerProtocol(config, server_state, app_state, _loop, limits=chosen)
+        return protocol if tls is None else TlsServerProtocol(protocol, tls, timeout_s=chosen.handshake_timeout_s)
+
+    return build

@@ -1,0 +1,128 @@
+"""A request forwarded to an engine, its answer forwarded to the client, below ASGI: the app only decides."""
+
+import asyncio
+from collections.abc import Sequence
+
+from swarmproxy.errors import EngineUnreachable, TooLarge
+from swarmproxy.wire.exchange import AsgiExchange, ClientConnection
+from swarmproxy.wire.forward import Forwarding, RelayOptions
+from swarmproxy.wire.framing import Piece
+from swarmproxy.wire.head import RequestHead
+from swarmproxy.wire.pool import Pool
+
+__all__ = ["DEFAULT", "Exchange", "RelayOptions"]
+
+DEFAULT = RelayOptions()
+MAX_UPGRADE_BODY_BYTES = 1024 * 1024
+_CAN_BE_SENT_AGAIN = frozenset((b"GET", b"HEAD"))
+
+
+class Exchange(AsgiExchange):
+    """A request that an application answers, or has relayed: `scope["extensions"]["swarmproxy.exchange"]`."""
+
+    __slots__ = ("_forward",)
+
+    def __init__(self, connection: ClientConnection, request: RequestHead) -> None:
+        super().__init__(connection, request)
+        self._forward: Forwarding | None = None
+
+    async def relay(self, pool: Pool, target: bytes, *, options: RelayOptions = DEFAULT) -> int:
+        """Forward this request to the engine of `pool`, and its answer to the client; return the status.
+
+        `target` is the path and query for the engine. It returns when the exchange is over, for a hijacked
+        stream when both sides are closed; with 0 if the client went away before the engine's head came.
+        A GET or HEAD that meets a closed pooled connection is sent once more.
+        Raises EngineUnreachable while nothing was written to the client, which the caller then answers;
+        afterwards a failure aborts the client's connection. Raises TooLarge if a request to upgrade has a
+        body over `MAX_UPGRADE_BODY_BYTES`.
+        """
+        if self.answer_begun or self._forward is not None:
+            raise RuntimeError("the request is answered already")
+        body = options.body
+        if body is None and self.request.has_body:
+            if self.body_read:
+                raise RuntimeError("the body was read already: pass it on")
+            if options.upgrade:
+                # The whole of it goes ahead of the stream, in one form that every engine can tell from it.
+                body = await self._read_body(MAX_UPGRADE_BODY_BYTES)
+        again = self.request.method in _CAN_BE_SENT_AGAIN and (body is not None or not self.request.has_body)
+        connection = pool.take_idle(only_once=not again)
+        while True:
+            fresh = connection is None
+            if connection is None:
+                connection = await pool.acquire(fresh=True)
+            if self.gone and not (options.finish and self.body_complete and not options.upgrade):
+                connection.release()  # nothing was asked of the engine yet
+                return 0
+            self._forward = forward = Forwarding(self, connection, options)
+            try:
+                forward.send_head(target, body)
+                if self.gone:
+                    forward.client_lost()  # before we had a connection
+                if body is None and self.request.has_body:
+                    self._forward_body(forward)
+                if connection.write_paused:
+                    forward.pause_writing()
+                if self.connection.write_paused:
+                    forward.client_paused()
+                return await forward.done
+            except EngineUnreachable:
+                if fresh or not again or forward.began or self.gone:
+                    raise
+                connection = None
+            except asyncio.CancelledError:
+                forward.cancel()
+                raise
+            finally:
+                self._forward = None
+
+    async def _read_body(self, max_bytes: int) -> bytes:
+        """Return the whole body."""
+        parts = bytearray()
+        while True:
+            message = await self.receive()
+            parts += message.get("body", b"")
+            if len(parts) > max_bytes:
+                raise TooLarge(f"the body of a request to upgrade is over {max_bytes} bytes")
+            if not message.get("more_body"):
+                return bytes(parts)
+
+    def _forward_body(self, forward: Forwarding) -> None:
+        """Send what is here of the body, and let the rest come."""
+        if not self.body_complete:
+            self.want_body()
+        here = bytes(self._body)
+        self._body.clear()
+        if here or self.body_complete:
+            forward.send_body((here,) if here else (), last=self.body_complete)
+
+    # What the connection tells.
+
+    def body_received(self, pieces: Sequence[Piece], *, last: bool) -> None:
+        """Send the payload on, or keep it until it is known where to."""
+        if self._forward is None or self.answer_ended:
+            super().body_received(pieces, last=last)
+            return
+        self.body_complete = last
+        self._forward.send_body(pieces, last=last)
+
+    def client_lost(self) -> None:
+        """End the engine's work, or let it finish."""
+        super().client_lost()
+        if self._forward is not None:
+            self._forward.client_lost()
+
+    def client_paused(self) -> None:
+        """Hold back the engine."""
+        if self._forward is not None:
+            self._forward.client_paused()
+
+    def client_resumed(self) -> None:
+        """Let the engine go on."""
+        super().client_resumed()
+        if self._forward is not None:
+            self._forward.client_resumed()
+
+    def end_stream(self) -> bool:
+        """End a hijacked stream in order; return whether this is one."""
+        return self._forward is not None and self._forward.end_stream()

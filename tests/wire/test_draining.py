@@ -1,0 +1,58 @@
+"""What becomes of connections when the server stops."""
+
+import asyncio
+import contextlib
+
+from swarmproxy.wire.relay import RelayOptions
+from tests.wire.conftest import Proxy
+from tests.wire.peers import Peer
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+
+
+async def test_draining(proxy: Proxy) -> None:
+    """A stopping server closes idle connections, lets an answer end and says so, and ends silent streams."""
+    go = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        head, _ = await peer.request()
+        if b"/logs" in head:
+            await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+            await peer.rest()
+        await go.wait()
+        await peer.send(OK)
+
+    proxy.engine.script = script
+    idle, waiting, logs = [await proxy.connect() for _ in range(3)]
+    await logs.send(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
+    await logs.until(b"abc\r\n")
+    await waiting.send(GET + b"\r\n")
+    await asyncio.sleep(0.05)
+    proxy.server.should_exit = True
+    assert await idle.rest() == b""
+    assert await logs.rest() == b""
+    go.set()
+    assert (await waiting.answer())[1]["connection"] == "close"
+    assert await waiting.rest() == b""
+
+
+async def test_draining_ends_what_has_no_end(proxy: Proxy) -> None:
+    """A stopping server does not wait for an endless answer, however much it has to say, and cuts it visibly."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await peer.send(b"3\r\nabc\r\n")
+                await asyncio.sleep(0.01)
+
+    proxy.engine.script = script
+    proxy.options = RelayOptions(endless=True)
+    logs = await proxy.connect()
+    await logs.send(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
+    await logs.until(b"abc\r\n")
+    proxy.server.should_exit = True
+    assert not (await logs.rest()).endswith(b"0\r\n\r\n")
+    assert await proxy.result() == 200
