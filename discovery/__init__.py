@@ -1,1 +1,24 @@
-"""Where the addresses of engines come from."""
+"""Where the addresses of engines come from. Start at `open_backend`; it imports nothing of swarmproxy."""
+
+from discovery.backend import Backend, Listing
+from discovery.election import Election, Standing
+from discovery.entry import MAX_ENTRIES, Entry, expand, parse_entry
+from discovery.errors import DiscoveryError, DiscoveryRefusedError
+from discovery.opening import STORES, open_backend, open_election, split_url
+
+__all__ = [
+    "MAX_ENTRIES",
+    "STORES",
+    "Backend",
+    "DiscoveryError",
+    "DiscoveryRefusedError",
+    "Election",
+    "Entry",
+    "Listing",
+    "Standing",
+    "expand",
+    "open_backend",
+    "open_election",
+    "parse_entry",
+    "split_url",
+]

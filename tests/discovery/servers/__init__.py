@@ -1,0 +1,1 @@
+"""Real stores on the loopback, started, killed and frozen by the tests."""

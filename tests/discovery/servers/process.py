@@ -1,0 +1,118 @@
+"""A server process that ends with the tests, and what every kind of store offers to them."""
+
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+START_S = 60.0
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """One program, which is killed when the tests end, however they do. Its output is in `log`."""
+
+    def __init__(self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._command = ["setpriv", "--pdeathsig", "KILL", *map(str, command)]
+        self._log = log
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        if not self.is_running():
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+                )
+
+    def is_running(self) -> bool:
+        """Say whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it by SIGKILL, which also ends a frozen one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """Stop it where it stands; its sockets stay open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def log_tail(self) -> str:
+        """Return the end of its output."""
+        return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
+
+
+class Store(ABC):
+    """One real store, and how our discovery reaches it. It runs before and after each test."""
+
+    scheme: str
+    """That of its discovery URLs."""
+    address: str
+    """Host and port, or several, as they stand in a URL."""
+    options: Mapping[str, str]
+    """What --discovery-opt has to say so that it works; {} for a plain one."""
+    ttl_s: float
+    """The shortest time to live that it takes, in whole seconds."""
+    slack_s: float = 1.0
+    """How much later than that it may let go."""
+
+    def url(self, prefix: str) -> str:
+        """Return the discovery URL of the cluster below `prefix`."""
+        return f"{self.scheme}://{self.address}/{prefix}"
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it, with the data it had, and wait until it answers."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it by SIGKILL; its data stay."""
+
+    @abstractmethod
+    def freeze(self) -> None:
+        """Let it hang with open connections."""
+
+    @abstractmethod
+    def thaw(self) -> None:
+        """Let it go on."""
+
+    @abstractmethod
+    def write(self, values: Mapping[str, str]) -> None:
+        """Set each key (no leading slash) to its value for good, with its parents, as a foreign client would."""
+
+    @abstractmethod
+    def read(self, key: str) -> str | None:
+        """Return the value of `key` (no leading slash), as a foreign client sees it; None if there is none."""
+
+    @abstractmethod
+    def remove(self, key: str) -> None:
+        """Remove `key`, as a foreign client would."""
+
+
+def wait_until(answers: Callable[[], bool], what: str, process: ServerProcess) -> None:
+    """Return once `answers` does. Raises AssertionError with the server's log if it never does, or the server ends."""
+    deadline = time.monotonic() + START_S
+    while not answers():
+        assert process.is_running(), f"{what} ended:\n{process.log_tail()}"
+        assert time.monotonic() < deadline, f"{what} does not answer:\n{process.log_tail()}"
+        time.sleep(0.05)
