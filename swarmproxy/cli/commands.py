@@ -1,0 +1,164 @@
+"""Click's command and group, with Go's flags and the layout of classic Swarm's help."""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from swarmproxy import __version__
+from swarmproxy.cli.goflags import GO_BOOL, GoBool, canonical
+
+_DISCOVERY = (
+    ("<discovery>", "discovery service to use [$SWARM_DISCOVERY]"),
+    ("", " * [nodes://]<ip1>,<ip2>"),
+    ("", " * file://path/to/file"),
+    ("", " * token://<host>/<token>"),
+    ("", " * consul://<ip>/<path>"),
+    ("", " * etcd://<ip1>,<ip2>/<path>"),
+    ("", " * zk://<ip1>,<ip2>/<path>"),
+)
+
+
+class GoCommand(click.Command):
+    """One command of ours. Its positionals arrive as `args`; `notes` stand under its flags in the help."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        alias: str = "",
+        discovery: bool = True,
+        notes: Iterable[tuple[str, str]] = (),
+        **rest: Any,
+    ) -> None:
+        super().__init__(name, **rest)
+        self.params.append(click.Argument(["args"], nargs=-1))
+        self.alias = alias
+        self.discovery = discovery
+        self.notes = tuple(notes)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the flags as Go does."""
+        return super().parse_args(ctx, canonical(ctx, args, positionals_first=True))
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:  # noqa: ARG002
+        """Return `--help, -h`."""
+        return _HELP
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write usage, summary, arguments, options and notes."""
+        usage = f"Usage: {program(ctx)} {self.name}"
+        if any(isinstance(param, click.Option) for param in self.params):
+            usage += " [OPTIONS]"
+        formatter.write(f"{usage} <discovery>\n" if self.discovery else f"{usage}\n")
+        formatter.write(f"\n{self.help}\n")
+        if self.discovery:
+            formatter.write(f"\nArguments:\n{columns(_DISCOVERY)}")
+        formatter.write(f"\nOptions:\n{columns([_row(option) for option in _options(self, ctx)])}")
+        if self.notes:
+            formatter.write(f"\n{columns(self.notes)}")
+
+
+class GoGroup(click.Group):
+    """The program: flags, then a command by its name or alias."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the flags as Go does."""
+        return super().parse_args(ctx, canonical(ctx, args, positionals_first=False))
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:  # noqa: ARG002
+        """Return `--help, -h`."""
+        return _HELP
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command that goes by this name or alias."""
+        for command in self.commands.values():
+            if isinstance(command, GoCommand) and command.alias and command.alias == cmd_name:
+                return command
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that `args` begin with; an unknown one ends the program, as in classic."""
+        command = self.get_command(ctx, args[0])
+        if command is None:
+            click.echo(f"No help topic for '{args[0]}'")
+            ctx.exit(0)
+        return command.name, command, args[1:]
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write usage, description, version, options and commands."""
+        formatter.write(f"Usage: {program(ctx)} [OPTIONS] COMMAND [arg...]\n\n{self.help}\n")
+        formatter.write(f"\nVersion: {version()}\n")
+        formatter.write(f"\nOptions:\n{columns([_row(option) for option in _options(self, ctx)])}")
+        rows = [
+            (", ".join(filter(None, (name, command.alias))), command.help or "")
+            for name, command in self.commands.items()
+            if isinstance(command, GoCommand)
+        ]
+        formatter.write(f"\nCommands:\n{columns(rows)}")
+        formatter.write(f"\nRun '{program(ctx)} COMMAND --help' for more information on a command.\n")
+
+
+def version() -> str:
+    """Return the version, and the commit that an image was built from."""
+    return f"{__version__} ({os.environ.get('SWARMPROXY_COMMIT') or 'release'})"
+
+
+def callback_flag(
+    *spellings: str, callback: Callable[[click.Context, click.Parameter, bool], None], usage: str
+) -> click.Option:
+    """Return a boolean flag that acts before all others are looked at."""
+    return click.Option(
+        spellings,
+        type=GO_BOOL,
+        default=False,
+        is_eager=True,
+        expose_value=False,
+        callback=callback,
+        help=usage,
+    )
+
+
+def columns(rows: Iterable[tuple[str, str]]) -> str:
+    """Return two columns as lines with an indent of two."""
+    rows = list(rows)
+    width = max(len(left) for left, _ in rows)
+    return "".join(f"  {left:<{width}}  {right}".rstrip() + "\n" for left, right in rows)
+
+
+def given(ctx: click.Context, name: str) -> bool:
+    """Say whether the flag behind the parameter `name` stands on the command line."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _row(option: click.Option) -> tuple[str, str]:
+    """Return a flag's spellings with its default, and what it is for."""
+    spellings = ", ".join(option.opts)
+    if option.multiple:
+        spellings += f" [{option.opts[0]} option {option.opts[0]} option]"
+    elif not isinstance(option.type, GoBool) and option.default != "":
+        spellings += f' "{option.default}"'
+    usage = option.help or ""
+    return spellings, f"{usage} [${option.envvar}]" if isinstance(option.envvar, str) else usage
+
+
+def _options(command: click.Command, ctx: click.Context) -> list[click.Option]:
+    return [param for param in command.get_params(ctx) if isinstance(param, click.Option)]
+
+
+def program(ctx: click.Context) -> str:
+    """Return the name that we were called by."""
+    return ctx.find_root().info_name or "swarmproxy"
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(ctx.get_help())
+        ctx.exit(0)
+
+
+_HELP = callback_flag("--help", "-h", callback=_show_help, usage="show help")

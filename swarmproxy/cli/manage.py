@@ -1,0 +1,78 @@
+"""`manage`: its flags. `reading.py` makes settings of them, `swarmproxy.manage` does the work."""
+
+from typing import Any
+
+import click
+
+from swarmproxy.cli.commands import GoCommand, program
+from swarmproxy.cli.goflags import GO_INT
+from swarmproxy.cli.options import Globals, advertise, discovery_options, flag, text, texts
+from swarmproxy.cli.reading import ManageFlags, read_settings
+from swarmproxy.settings import FILTERS
+
+
+@click.pass_context
+def _manage(ctx: click.Context, /, **params: Any) -> int:
+    """Check the flags and run the manager."""
+    settings = read_settings(ManageFlags(**params), ctx.ensure_object(Globals), program=program(ctx))
+    # What a manager needs is slow to import, and no other command needs it.
+    from swarmproxy.manage import run
+
+    return run(settings)
+
+
+manage = GoCommand(
+    "manage",
+    alias="m",
+    callback=_manage,
+    help="Manage a docker cluster",
+    params=[
+        text("--strategy", default="spread", help="where to place containers: spread, binpack or random"),
+        texts("filters", "--filter", "-f", help=f"filters to use, in order; all are: {', '.join(FILTERS)}"),
+        texts("--host", "-H", envvar="SWARM_HOST", help="where to listen, tcp://host:port or unix://path"),
+        text("--socket-group", help="group that owns unix sockets to listen on"),
+        flag("--replication", help="let one of several managers lead"),
+        text("--replication-ttl", default="20s", help="time after which a silent leader is replaced"),
+        advertise(),
+        flag("--tls", help="use TLS"),
+        text("--tlscacert", help="trust only certificates that this CA signed"),
+        text("--tlscert", help="path of the TLS certificate"),
+        text("--tlskey", help="path of the TLS key"),
+        flag("--tlsverify", help="use TLS and verify the other side"),
+        flag("--engine-tls", default=None, help="use TLS towards engines (default: as --tls)"),
+        text("--engine-tlscacert", help="CA of the engines (default: --tlscacert)"),
+        text("--engine-tlscert", help="certificate to show to engines (default: --tlscert)"),
+        text("--engine-tlskey", help="its key (default: --tlskey)"),
+        flag("--engine-tlsverify", default=None, help="verify engines (default: as --tlsverify)"),
+        text(
+            "--engine-refresh-min-interval",
+            default="30s",
+            help="shortest time between refreshes",
+        ),
+        text(
+            "--engine-refresh-max-interval",
+            default="60s",
+            help="longest time between refreshes",
+        ),
+        click.Option(
+            ["--engine-failure-retry"],
+            type=GO_INT,
+            default=3,
+            help="failures after which an engine is unhealthy",
+        ),
+        click.Option(["--engine-refresh-retry"], type=GO_INT, default=3, help="deprecated"),
+        text("--heartbeat", default="60s", help="time between two looks at the discovery service"),
+        text("--drain-timeout", default="8s", help="how long requests may take to end on SIGTERM"),
+        flag("cors", "--api-enable-cors", "--cors", help="send CORS headers"),
+        text("--cluster-driver", "-c", default="swarm", help="cluster driver: swarm"),
+        discovery_options(),
+        texts("--cluster-opt", help="cluster options, key=value (see below)"),
+        flag("--refresh-on-node-filter", help="refresh an engine when containers are listed with its name"),
+        text("--container-name-refresh-filter", help="refresh all engines when this name is looked for"),
+    ],
+    notes=(
+        ("swarm.overcommit=0.05", "overcommit to apply on resources"),
+        ("swarm.createretry=0", "container create retry count after initial failure"),
+        ("swarm.names=auto", "names in container lists: auto (by client), node, both or plain"),
+    ),
+)

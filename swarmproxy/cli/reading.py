@@ -1,0 +1,277 @@
+"""From the flags of `manage` to its settings: every check, in the order and words of classic Swarm.
+
+Source: classic Swarm 1.2, cli/manage.go, for all that is not marked as ours.
+"""
+
+import grp
+import logging
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from discovery import STORES, open_backend, split_url
+from discovery import DiscoveryError as BackendError
+from swarmproxy.cli.goflags import parse_int
+from swarmproxy.cli.options import (
+    Globals,
+    discovery_argument,
+    read_advertise,
+    read_discovery_options,
+    read_duration,
+    read_tls,
+)
+from swarmproxy.durations import parse_duration
+from swarmproxy.engine.settings import EngineSettings
+from swarmproxy.errors import ConfigError, DiscoveryError
+from swarmproxy.settings import (
+    DEFAULT_HOSTS,
+    FILTERS,
+    NAMES,
+    STRATEGIES,
+    Listen,
+    Names,
+    Replication,
+    Settings,
+    Strategy,
+    Tls,
+)
+
+log = logging.getLogger("swarmproxy")
+
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+DEFAULT_SOCKET = Path("/var/run/docker.sock")
+"""The engine that is served when no discovery is named: the one on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManageFlags:
+    """What stood on the command line after `manage`, or in the environment: not checked yet."""
+
+    args: tuple[str, ...]
+    strategy: str
+    filters: tuple[str, ...]
+    host: tuple[str, ...]
+    socket_group: str
+    replication: bool
+    replication_ttl: str
+    advertise: str
+    tls: bool
+    tlsverify: bool
+    tlscacert: str
+    tlscert: str
+    tlskey: str
+    engine_tls: bool | None
+    engine_tlsverify: bool | None
+    engine_tlscacert: str
+    engine_tlscert: str
+    engine_tlskey: str
+    engine_refresh_min_interval: str
+    engine_refresh_max_interval: str
+    engine_failure_retry: int
+    engine_refresh_retry: int
+    heartbeat: str
+    drain_timeout: str
+    cors: bool
+    cluster_driver: str
+    discovery_opt: tuple[str, ...]
+    cluster_opt: tuple[str, ...]
+    refresh_on_node_filter: bool
+    container_name_refresh_filter: str
+
+
+def read_settings(
+    flags: ManageFlags, before: Globals, *, program: str, default_socket: Path = DEFAULT_SOCKET
+) -> Settings:
+    """Return the settings that `flags` ask for. Raises ConfigError or DiscoveryError."""
+    tls = read_tls(
+        tls=flags.tls,
+        tlsverify=flags.tlsverify,
+        tlscacert=flags.tlscacert,
+        tlscert=flags.tlscert,
+        tlskey=flags.tlskey,
+    )
+    engine_tls = _engine_tls(flags, tls)
+    engine = _engine(flags)
+    url = _discovery(flags.args, program, default_socket)
+    heartbeat_s = read_duration(flags.heartbeat, "--heartbeat")
+    if heartbeat_s < 1:
+        raise ConfigError("--heartbeat should be at least one second")
+    discovery_options = read_discovery_options(flags.discovery_opt)
+    try:
+        open_backend(url, heartbeat_s=heartbeat_s, options=discovery_options)
+    except BackendError as error:
+        raise DiscoveryError(str(error)) from error
+    strategy = _strategy(flags.strategy)
+    if not set(flags.filters) <= set(FILTERS):
+        raise ConfigError("filter not supported")
+    if flags.cluster_driver != "swarm":
+        raise ConfigError(f'unsupported cluster "{flags.cluster_driver}"')
+    options = _cluster_options(flags.cluster_opt)
+    overcommit, create_retry, names = _overcommit(options), _create_retry(options), _names(options)
+    return Settings(
+        discovery=url,
+        discovery_options=discovery_options,
+        heartbeat_s=heartbeat_s,
+        tls=tls,
+        engine_tls=engine_tls,
+        engine=engine,
+        strategy=strategy,
+        filters=flags.filters or FILTERS,
+        overcommit=overcommit,
+        create_retry=create_retry,
+        names=names,
+        replication=_replication(flags, url),
+        hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
+        socket_group=_group(flags.socket_group),
+        drain_timeout_s=_drain_timeout(flags.drain_timeout),
+        refresh_on_node_filter=flags.refresh_on_node_filter,
+        container_name_refresh_filter=flags.container_name_refresh_filter,
+        cors=flags.cors,
+        debug=before.debug,
+        experimental=before.experimental,
+        log_level=before.log_level,
+        log_format=before.log_format,
+    )
+
+
+def _engine_tls(flags: ManageFlags, listener: Tls | None) -> Tls | None:
+    """Return the TLS towards engines. What no flag says is as for the listener, which is all classic had."""
+    wanted = listener is not None if flags.engine_tls is None else flags.engine_tls
+    files = flags.engine_tlscert or flags.engine_tlskey or flags.engine_tlscacert
+    if not wanted and not flags.engine_tlsverify:
+        if files:
+            raise ConfigError(
+                "--engine-tlscert, --engine-tlskey and --engine-tlscacert require the use of either "
+                "--engine-tls or --engine-tlsverify"
+            )
+        return None
+    if bool(flags.engine_tlscert) != bool(flags.engine_tlskey):
+        raise ConfigError("--engine-tlscert and --engine-tlskey must be provided together")
+    base = listener or Tls()
+    verify = base.verify if flags.engine_tlsverify is None else flags.engine_tlsverify
+    ca = _path(flags.engine_tlscacert) or base.ca
+    if verify and ca is None:
+        raise ConfigError("--engine-tlscacert must be provided when using --engine-tlsverify")
+    cert, key = _path(flags.engine_tlscert) or base.cert, _path(flags.engine_tlskey) or base.key
+    return Tls(cert=cert, key=key, ca=ca, verify=verify)
+
+
+def _engine(flags: ManageFlags) -> EngineSettings:
+    shortest_s = _positive_or_zero(flags.engine_refresh_min_interval)
+    longest_s = _positive_or_zero(flags.engine_refresh_max_interval)
+    if shortest_s <= 0:
+        raise ConfigError("min refresh interval should be a positive number")
+    if longest_s < shortest_s:
+        raise ConfigError("max refresh interval cannot be less than min refresh interval")
+    if flags.engine_refresh_retry != 3:
+        raise ConfigError("--engine-refresh-retry is deprecated. Use --engine-failure-retry")
+    if flags.engine_failure_retry <= 0:
+        raise ConfigError("invalid failure retry count")
+    return EngineSettings(refresh_min_s=shortest_s, refresh_max_s=longest_s, failure_retry=flags.engine_failure_retry)
+
+
+def _discovery(args: tuple[str, ...], program: str, default_socket: Path) -> str:
+    url = discovery_argument(args)
+    if url:
+        return url
+    if not args and default_socket.is_socket():
+        url = f"nodes://unix://{default_socket}"
+        log.info("no discovery given, the engine of this machine is served", extra={"discovery": url})
+        return url
+    raise ConfigError(f"discovery required to manage a cluster. See '{program} manage --help'.")
+
+
+def _strategy(text: str) -> Strategy:
+    for name in STRATEGIES:
+        if text == name or (text, name) == ("binpacking", "binpack"):
+            return name
+    raise ConfigError("strategy not supported")
+
+
+def _cluster_options(pairs: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the cluster options by key; the first of a key counts, unknown ones are only warned of."""
+    options: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if key not in ("swarm.overcommit", "swarm.createretry", "swarm.names"):
+            log.warning("unknown cluster option ignored", extra={"option": key})
+        elif not equals:
+            raise ConfigError(f"{key} needs a value: --cluster-opt {key}=...")
+        else:
+            options.setdefault(key, value)
+    return options
+
+
+def _overcommit(options: Mapping[str, str]) -> float:
+    text = options.get("swarm.overcommit", "0.05")
+    value = float(text) if _FLOAT.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        raise ConfigError(f'swarm.overcommit should be a number, "{text}" is invalid')
+    if value <= -1:
+        raise ConfigError(f"swarm.overcommit should be larger than -1, {value:f} is invalid")
+    if value < 0:
+        log.warning("-1 < swarm.overcommit < 0 will make swarm take less resource than docker engine offers")
+    return value
+
+
+def _create_retry(options: Mapping[str, str]) -> int:
+    text = options.get("swarm.createretry", "0")
+    count = parse_int(text)
+    if count is None:
+        raise ConfigError(f'swarm.createretry should be a whole number, "{text}" is invalid')
+    if count < 0:
+        raise ConfigError(f"swarm.createretry can not be negative, {count} is invalid")
+    return count
+
+
+def _names(options: Mapping[str, str]) -> Names:
+    text = options.get("swarm.names", "auto")
+    for name in NAMES:
+        if text == name:
+            return name
+    raise ConfigError(f'swarm.names should be one of {", ".join(NAMES)}, "{text}" is invalid')
+
+
+def _replication(flags: ManageFlags, url: str) -> Replication | None:
+    if not flags.replication:
+        return None
+    if not flags.advertise:
+        raise ConfigError("--advertise address must be provided when using --leader-election")
+    advertise = read_advertise(flags.advertise)
+    ttl_s = read_duration(flags.replication_ttl, "--replication-ttl")
+    if ttl_s <= 0:
+        raise ConfigError("--replication-ttl should be a positive number")
+    if split_url(url)[0] not in STORES:
+        raise ConfigError("Leader election is only supported with consul, etcd and zookeeper discovery.")
+    return Replication(advertise=str(advertise), ttl_s=ttl_s)
+
+
+def _group(name: str) -> str:
+    if name:
+        try:
+            grp.getgrnam(name)
+        except KeyError as error:
+            raise ConfigError(f'--socket-group: there is no group "{name}"') from error
+    return name
+
+
+def _drain_timeout(text: str) -> float:
+    seconds = read_duration(text, "--drain-timeout")
+    if seconds < 0:
+        raise ConfigError("--drain-timeout should not be a negative number")
+    return seconds
+
+
+def _positive_or_zero(text: str) -> float:
+    """Return the seconds of `text`, 0 if it is no duration: classic complains of both in the same words."""
+    try:
+        return max(0.0, parse_duration(text))
+    except ConfigError:
+        return 0.0
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None

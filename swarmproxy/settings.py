@@ -1,0 +1,105 @@
+"""What `manage` was asked to do. `cli/reading.py` makes these values from flags, and checks them."""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from swarmproxy.engine.settings import EngineSettings
+from swarmproxy.errors import ConfigError
+from swarmproxy.logs import LogFormat
+
+Strategy = Literal["spread", "binpack", "random"]
+Names = Literal["auto", "node", "both", "plain"]
+
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+FILTERS = ("health", "port", "containerslots", "dependency", "affinity", "constraint", "whitelist")
+NAMES: tuple[Names, ...] = get_args(Names)
+
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[\w.-]*)):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen: `path` of a unix socket, else `host` (empty: all of this machine's) and `port`."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Listen":
+        """Return what `[tcp://]host:port`, `:port` or `unix://path` names; port 0 is any free one.
+
+        Raises ConfigError.
+        """
+        protocol, separator, address = text.partition("://")
+        if not separator:
+            protocol, address = "tcp", text
+        if protocol == "unix":
+            if not address or "\x00" in address:
+                raise ConfigError(f'cannot listen on "{text}": a unix socket needs a path')
+            return cls(path=address)
+        if protocol != "tcp":
+            raise ConfigError(f'unsupported protocol: "{protocol}"')
+        found = _HOST_AND_PORT.fullmatch(address)
+        if found is None or int(found[3]) > 65535:
+            raise ConfigError(f'cannot listen on "{text}": the address should be host:port or unix://path')
+        return cls(found[1] or found[2] or "", int(found[3]))
+
+    def __str__(self) -> str:
+        """Return the form that `parse` reads."""
+        if self.path:
+            return f"unix://{self.path}"
+        return f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
+
+
+DEFAULT_HOSTS = (Listen("127.0.0.1", 2375),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """The files of one side's TLS. They are read when the side is opened, not here."""
+
+    cert: Path | None = None  # never without `key`; a listener always has both
+    key: Path | None = None
+    ca: Path | None = None
+    verify: bool = False  # demand a certificate that `ca` signed, which is then given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replication:
+    """One of several managers, of which one leads."""
+
+    advertise: str  # host:port at which the other managers reach this one
+    ttl_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that one manager was told. Every default is that of the command line."""
+
+    discovery: str  # what `discovery.open_backend` takes; opening it is known to work
+    hosts: tuple[Listen, ...] = DEFAULT_HOSTS
+    socket_group: str = ""  # owns unix sockets; empty: the group of this process
+    tls: Tls | None = None  # None: listen in the clear
+    engine_tls: Tls | None = None  # None: talk to engines in the clear
+    discovery_options: Mapping[str, str] = field(default_factory=dict)
+    heartbeat_s: float = 60.0
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    strategy: Strategy = "spread"
+    filters: tuple[str, ...] = FILTERS  # those to use, in this order
+    overcommit: float = 0.05  # of memory and CPU, over what an engine has; more than -1
+    create_retry: int = 0
+    names: Names = "auto"
+    replication: Replication | None = None
+    refresh_on_node_filter: bool = False
+    container_name_refresh_filter: str = ""
+    cors: bool = False
+    debug: bool = False
+    experimental: bool = False
+    log_level: int = logging.INFO
+    log_format: LogFormat = "text"
+    drain_timeout_s: float = 8.0  # less than the 10 that `docker stop` waits
