@@ -1,0 +1,284 @@
+"""The calls we make to an engine on our own account, each with its deadline."""
+
+import asyncio
+import http
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+import msgspec
+
+from swarmproxy.engine.settings import EngineSettings
+from swarmproxy.errors import EngineError, EngineUnreachable, ProtocolViolation, SwarmError
+from swarmproxy.wire.address import Address
+from swarmproxy.wire.fetch import Answer, fetch, stream
+from swarmproxy.wire.pool import Pool
+from swarmproxy.wire.transport import PoolTransport
+
+T = TypeVar("T")
+
+MESSAGE_LIMIT = 8192  # characters of an engine's error that we pass on
+LINE_LIMIT_BYTES = 4 * 1024 * 1024
+JSON = {"Content-Type": "application/json"}
+
+
+class Created(msgspec.Struct, frozen=True):
+    """What an engine answers to a create."""
+
+    id: str = msgspec.field(name="Id")
+    warnings: list[str] | None = msgspec.field(name="Warnings", default=None)
+
+
+class _Message(msgspec.Struct):
+    message: str | None = None
+
+
+class EngineClient:
+    """One engine's API: frequent reads go the lean way (`wire.fetch`), others through httpx on the same pool.
+
+    Every call raises EngineUnreachable when the engine does not take the connection or does not answer in
+    time, EngineError for a status of 400 and above, ProtocolViolation for an answer that cannot be read.
+    `on_answer` and `on_failure` hear of whatever shows that the engine is there or is not.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        pool: Pool,
+        settings: EngineSettings,
+        *,
+        on_answer: Callable[[], None],
+        on_failure: Callable[[SwarmError], None],
+    ) -> None:
+        self._address = address
+        self._pool = pool
+        self._settings = settings
+        self._on_answer = on_answer
+        self._on_failure = on_failure
+        self._lazy_http: httpx.AsyncClient | None = None
+        self.api_version = ""  # of our own paths; empty: unversioned, until the engine is known
+
+    @property
+    def url(self) -> str:
+        """The address as `docker -H` takes it."""
+        return str(self._address) if self._address.path else f"tcp://{self._address}"
+
+    # -- reading what the engine is: unversioned, since we do not know yet what it speaks
+
+    async def ping(self, *, timeout_s: float | None = None, keep: bool = True) -> str:
+        """Return the newest API version that the engine names; empty if it names none.
+
+        Without `keep` the connection is given up afterwards, as for an engine that has nothing else to say.
+        """
+        headers = () if keep else (("Connection", "close"),)
+        answer = await self._fetch("/_ping", timeout_s or self._settings.probe_timeout_s, headers=headers)
+        return answer.headers.get("api-version", "")
+
+    async def version(self, *, timeout_s: float | None = None) -> bytes:
+        """Return the body of `/version`."""
+        return (await self._fetch("/version", timeout_s or self._settings.step_timeout_s)).body
+
+    async def info(self, *, timeout_s: float | None = None) -> bytes:
+        """Return the body of `/info`."""
+        return (await self._fetch("/info", timeout_s or self._settings.step_timeout_s)).body
+
+    # -- reading what it holds
+
+    async def list_containers(self, container_id: str = "") -> bytes:
+        """Return the body of `/containers/json`, in every state: all containers, or the one with this ID."""
+        query = {"all": "1"}
+        if container_id:
+            query["filters"] = msgspec.json.encode({"id": [container_id]}).decode()
+        path = self._versioned(f"/containers/json?{urlencode(query)}")
+        timeout_s = self._settings.step_timeout_s if container_id else self._settings.list_timeout_s
+        return (await self._fetch(path, timeout_s)).body
+
+    async def inspect_container(self, container_id: str) -> bytes:
+        """Return the body of the container's inspect. That it does not come says nothing of the engine."""
+        path = self._versioned(f"/containers/{quote(container_id, safe='')}/json")
+        return (await self._fetch(path, self._settings.step_timeout_s, counts=False)).body
+
+    async def list_images(self) -> bytes:
+        """Return the body of `/images/json`, intermediate images included."""
+        return (await self._fetch(self._versioned("/images/json?all=1"), self._settings.list_timeout_s)).body
+
+    @asynccontextmanager
+    async def events(self, *, since: str = "") -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open the event stream; inside the block its lines come as they happen, without end.
+
+        `since` is a moment of the engine's clock, in seconds: what it remembers from then on comes first.
+        """
+        query = f"?since={quote(since)}" if since else ""
+        opened = False
+        try:
+            async with stream(
+                self._pool,
+                "GET",
+                self._versioned(f"/events{query}"),
+                timeout_s=self._settings.step_timeout_s,
+            ) as answer:
+                if answer.status >= 400:
+                    raise engine_error(answer.status, await answer.read(MESSAGE_LIMIT), "/events")
+                self._on_answer()
+                opened = True
+                async with aclosing(split_lines(answer, on_chunk=self._on_answer)) as lines:
+                    yield lines
+        except EngineUnreachable as error:
+            if opened:
+                raise
+            raise self._unreachable(error) from error
+
+    # -- control
+
+    async def get_json(self, path: str, type_: type[T], *, timeout_s: float | None = None) -> T:
+        """Return what the engine answers to `GET path` (without version), decoded as `type_`."""
+        response = await self._request("GET", path, timeout_s=timeout_s or self._settings.step_timeout_s)
+        return self.decode(response.content, type_, path)
+
+    async def get_raw(self, path: str, *, timeout_s: float | None = None) -> bytes:
+        """Return the body of what the engine answers to `GET path` (without version)."""
+        return (await self._request("GET", path, timeout_s=timeout_s or self._settings.step_timeout_s)).content
+
+    async def create_container(self, name: str, body: bytes, platform: str = "") -> Created:
+        """Create a container from `body`, a create request's JSON; without `name` the engine chooses one."""
+        params = {key: value for key, value in (("name", name), ("platform", platform)) if value}
+        response = await self._request("POST", "/containers/create", params=params, headers=JSON, content=body)
+        return self.decode(response.content, Created, "/containers/create")
+
+    async def start_container(self, container_id: str) -> None:
+        """Start a container; one that runs already is no error."""
+        await self._request("POST", f"/containers/{quote(container_id, safe='')}/start")
+
+    async def remove_container(self, container_id: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove a container."""
+        params = {key: "1" for key, wanted in (("force", force), ("v", volumes)) if wanted}
+        await self._request("DELETE", f"/containers/{quote(container_id, safe='')}", params=params)
+
+    async def exec_inspect(self, exec_id: str) -> bytes:
+        """Return the body of an exec instance's inspect."""
+        return await self.get_raw(f"/exec/{quote(exec_id, safe='')}/json")
+
+    async def close(self) -> None:
+        """Give up the httpx client. The pool is its owner's to close."""
+        if self._lazy_http is not None:
+            await self._lazy_http.aclose()
+
+    def decode(self, body: bytes, type_: type[T], path: str) -> T:
+        """Return `body`, the engine's answer to `path`, as `type_`. Raises ProtocolViolation."""
+        try:
+            return msgspec.json.decode(body, type=type_)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ProtocolViolation(f"{self._address} answers {path} with something unreadable: {error}") from error
+
+    # -- how
+
+    @property
+    def _http(self) -> httpx.AsyncClient:
+        if self._lazy_http is None:
+            self._lazy_http = httpx.AsyncClient(
+                transport=PoolTransport(self._pool),
+                trust_env=False,
+                timeout=None,  # noqa: S113 - each call has its own deadline
+                headers={"User-Agent": "swarmproxy", "Accept-Encoding": "identity"},
+            )
+        return self._lazy_http
+
+    def _versioned(self, path: str) -> str:
+        return f"/v{self.api_version}{path}" if self.api_version else path
+
+    def _url(self, path: str) -> str:
+        return f"http://docker{self._versioned(path)}"
+
+    async def _fetch(
+        self, target: str, timeout_s: float, *, headers: Sequence[tuple[str, str]] = (), counts: bool = True
+    ) -> Answer:
+        try:
+            answer = await fetch(self._pool, "GET", target, headers=headers, timeout_s=timeout_s)
+        except EngineUnreachable as error:
+            raise self._unreachable(error, counts=counts) from error
+        self._on_answer()
+        if answer.status >= 400:
+            raise engine_error(answer.status, answer.body, target)
+        return answer
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+        timeout_s: float | None = None,
+    ) -> httpx.Response:
+        request = self._http.build_request(
+            method, self._url(path), params=params or None, headers=headers, content=content
+        )
+        return await self._send(request, timeout_s or self._settings.control_timeout_s)
+
+    async def _send(self, request: httpx.Request, timeout_s: float) -> httpx.Response:
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await self._http.send(request)
+        except TimeoutError as error:
+            late = EngineUnreachable(f"no answer to {request.method} {request.url.path} within {timeout_s:g} s")
+            raise self._unreachable(late) from error
+        except (httpx.HTTPError, EngineUnreachable) as error:
+            raise self._unreachable(error) from error
+        self._on_answer()
+        if response.status_code >= 400:
+            raise engine_error(response.status_code, response.content, request.url.path)
+        return response
+
+    def _unreachable(self, cause: Exception, *, counts: bool = True) -> EngineUnreachable:
+        """Return the failure in the words that clients know, with the cause in brackets, and count it.
+
+        Source: classic Swarm 1.2, cluster/engine.go.
+        """
+        error = EngineUnreachable(
+            f"Cannot connect to the Docker daemon at {self.url}. Is the docker daemon running? ({cause})"
+        )
+        if counts:
+            self._on_failure(error)
+        return error
+
+
+def engine_error(status: int, body: bytes, target: str) -> EngineError:
+    """Return an engine's refusal in its own words, or in classic's where it has none."""
+    message = ""
+    try:
+        message = msgspec.json.decode(body, type=_Message).message or ""
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        message = body[: 4 * MESSAGE_LIMIT].decode(errors="replace").strip()
+    if not message:
+        try:
+            phrase = http.HTTPStatus(status).phrase
+        except ValueError:
+            phrase = ""
+        message = f"request returned {f'{status} {phrase}'.strip()} for {target} without saying why"
+    return EngineError(status, message[:MESSAGE_LIMIT])
+
+
+async def split_lines(chunks: AsyncIterator[bytes], *, on_chunk: Callable[[], None]) -> AsyncGenerator[bytes, None]:
+    """Yield the lines of a stream that are not empty.
+
+    The last one counts without its newline only if it is whole JSON. Raises ProtocolViolation for a line over
+    the limit.
+    """
+    rest = b""
+    async for chunk in chunks:
+        on_chunk()
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if stripped := line.strip():
+                yield stripped
+        if len(rest) > LINE_LIMIT_BYTES:
+            raise ProtocolViolation(f"a line of more than {LINE_LIMIT_BYTES} bytes from an engine")
+    if rest.strip():
+        try:
+            msgspec.json.decode(rest)
+        except msgspec.MsgspecError:
+            return
+        yield rest.strip()

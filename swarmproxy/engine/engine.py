@@ -1,0 +1,359 @@
+"""One member daemon: accepted, followed, refreshed and watched for as long as discovery lists it."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from swarmproxy.engine.client import EngineClient
+from swarmproxy.engine.events import Effect, Follower, effect_of
+from swarmproxy.engine.health import Health, State
+from swarmproxy.engine.inventory import Inventory, Usage
+from swarmproxy.engine.refresh import Refresher
+from swarmproxy.engine.settings import EngineSettings, jittered
+from swarmproxy.engine.validate import Facts, Identity, NotAnEngine, Skew, identify
+from swarmproxy.errors import EngineUnreachable, SwarmError
+from swarmproxy.model.container import Container
+from swarmproxy.model.event import Event
+from swarmproxy.model.image import Image
+from swarmproxy.wire.address import Address
+from swarmproxy.wire.pool import Pool
+
+__all__ = ["Claim", "Engine", "Facts", "Observer", "State", "Usage"]
+
+log = logging.getLogger("swarmproxy.engine")
+
+CLOSE_TIMEOUT_S = 5.0
+
+
+class Observer(Protocol):
+    """Who is told what becomes of engines: on the event loop, so it must neither block nor raise."""
+
+    def container_seen(self, engine: "Engine", container: Container, /) -> None:
+        """Take in a container that is new or has changed."""
+
+    def container_gone(self, engine: "Engine", container_id: str, /) -> None:
+        """Forget a container. Not called when the engine is Disconnected: everything of it goes then."""
+
+    def happened(self, engine: "Engine", event: Event, /) -> None:
+        """Hear of an event: each once, in the engine's order, before what it changes has been read."""
+
+    def state_changed(self, engine: "Engine", before: State, after: State, /) -> None:
+        """Hear of another state. All containers have been seen when an engine becomes Healthy at first."""
+
+
+Claim = Callable[["Engine", Facts], str | None]  # why an engine may not take part; None if it may
+
+
+class Engine:
+    """A daemon at an address of discovery's list. `run` does everything; the rest is there to be read."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        settings: EngineSettings,
+        tls: ssl.SSLContext | None = None,
+        observer: Observer,
+        claim: Claim | None = None,
+    ) -> None:
+        self.address = address
+        self.facts: Facts | None = None  # what it last said of itself, also when it was not accepted
+        self.is_member = False  # accepted: from the claim until it ends or turns out to be another one
+        self._settings = settings
+        self._observer = observer
+        self._claim = claim or (lambda _engine, _facts: None)
+        self._keeps_probes = tls is not None  # a handshake for each ping would cost more than an open socket
+        self._skew = Skew(address)
+        self._warned_labels: tuple[str, ...] = ()
+        self._another: asyncio.Future[None]  # fails when another engine answers at the address
+        self._follower: Follower | None = None
+        self._health = Health(settings, self._state_changed)
+        self.pool = Pool(address, tls=tls, connect_timeout_s=settings.step_timeout_s)
+        self.client = EngineClient(
+            address,
+            self.pool,
+            settings,
+            on_answer=self._health.note_success,
+            on_failure=self._health.note_failure,
+        )
+        self._inventory = Inventory(
+            seen=lambda container: observer.container_seen(self, container),
+            gone=lambda container_id: observer.container_gone(self, container_id),
+        )
+        self._refresher = Refresher(
+            str(address),
+            self.client,
+            self._inventory,
+            settings,
+            read_specs=self._read_specs,
+            circumstances=lambda: (self._skew.ns, self.facts.ip if self.facts else ""),
+        )
+
+    # -- what is known
+
+    @property
+    def id(self) -> str:
+        """`daemon id|address`, as classic has it; empty until known."""
+        return f"{self.facts.id}|{self.address}" if self.facts else ""
+
+    @property
+    def name(self) -> str:
+        """The daemon's name, its host's as a rule; empty until known."""
+        return self.facts.name if self.facts else ""
+
+    @property
+    def state(self) -> State:
+        """Whether it takes part and answers."""
+        return self._health.state
+
+    @property
+    def error(self) -> str:
+        """Why it is Pending or Unhealthy, or what went wrong last; empty if all is well."""
+        return self._health.error
+
+    @property
+    def updated_at(self) -> float:
+        """When it last answered, in unix seconds; 0 if never."""
+        return self._health.updated_at
+
+    @property
+    def failures(self) -> int:
+        """How often in a row it could not be reached."""
+        return self._health.failures
+
+    @property
+    def health(self) -> int:
+        """0 (takes no containers) to 100 (no failures)."""
+        return self._health.indicator
+
+    @property
+    def containers(self) -> dict[str, Container]:
+        """Its containers by ID. Only to be read."""
+        return self._inventory.containers
+
+    @property
+    def images(self) -> dict[str, Image]:
+        """Its images by ID. Only to be read."""
+        return self._inventory.images
+
+    @property
+    def usage(self) -> Usage:
+        """What its containers ask for in sum, kept ready. Only to be read."""
+        return self._inventory.usage
+
+    @property
+    def revision(self) -> int:
+        """A number that rises whenever containers, images or facts change."""
+        return self._inventory.revision
+
+    @property
+    def skew_ns(self) -> int:
+        """Our clock less the engine's; 0 while they agree within two seconds."""
+        return self._skew.ns
+
+    # -- what others tell it and ask of it
+
+    def note_failure(self, error: SwarmError) -> None:
+        """Count a failure to reach the engine; any other error changes nothing."""
+        self._health.note_failure(error)
+
+    def note_success(self) -> None:
+        """Take note that the engine answered a request that was passed on."""
+        self._health.note_success()
+
+    async def refresh_container(self, container_id: str) -> Container | None:
+        """Read a container now and return it; None if it has gone. The observer has been told then.
+
+        Raises EngineUnreachable, also if the engine is no member just now, EngineError or ProtocolViolation.
+        """
+        return await asyncio.shield(self._refresher.containers.ask(container_id, urgent=True))
+
+    async def refresh_containers(self, *, full: bool = True) -> None:
+        """Read the list of containers now, and inspect all (`full`) or the new and changed ones.
+
+        Raises as `refresh_container`.
+        """
+        if not self.is_member:
+            raise EngineUnreachable(f"engine {self.address} is not a member of the cluster")
+        await self._refresher.sync(full=full)
+
+    def forget_container(self, container_id: str) -> None:
+        """Drop a container whose removal the engine has confirmed."""
+        self._refresher.forget(container_id)
+
+    async def refresh_images(self) -> None:
+        """Read the list of images now. Raises as `refresh_container`."""
+        await asyncio.shield(self._refresher.images.ask(""))
+
+    # -- its life
+
+    async def run(self) -> None:
+        """Accept the engine, follow and refresh it until cancelled; never ends by itself.
+
+        When it returns, no task and no connection is left, and the observer knows it Disconnected.
+        """
+        settings = self._settings
+        refused, said = 0, ""
+        try:
+            while True:
+                reason = await self._take_part()
+                if self.state is not State.PENDING:
+                    refused = 0
+                self._leave(reason)
+                if reason != said:
+                    said = reason
+                    extra = {"addr": str(self.address), "error": reason}
+                    log.warning("Failed to validate pending node", extra=extra)
+                wait_s = min(settings.retry_min_s * 2 ** min(refused, 16), settings.retry_max_s)
+                refused += 1
+                await asyncio.sleep(jittered(wait_s))
+        finally:
+            self.is_member = False
+            self._health.enter(State.DISCONNECTED, "the engine has left the cluster")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self.client.close()
+                    await self.pool.close()
+
+    async def _take_part(self) -> str:
+        """Validate the engine and serve it for as long as it stays the same one; return why that ended."""
+        try:
+            identity = await identify(self.client, self.address, timeout_s=self._settings.step_timeout_s)
+            self._take_in(identity)
+            if reason := self._claim(self, identity.facts):
+                return reason
+            self.is_member = True
+            await self._serve(identity)
+        except SwarmError as error:
+            return str(error)
+        except Exception as error:
+            log.exception("engine failed", extra={"addr": str(self.address)})
+            return f"{type(error).__name__}: {error}"
+        return "the engine stopped"
+
+    def _leave(self, reason: str) -> None:
+        """Take the engine out of the cluster until it is accepted again, with all that it had."""
+        self._health.enter(State.PENDING, reason)
+        self.is_member = False
+        self._inventory.clear()
+
+    async def _serve(self, identity: Identity) -> None:
+        """Read everything, then follow, refresh and watch. Raises SwarmError if that cannot go on."""
+        follower = self._follower = Follower(
+            str(self.address),
+            self.client,
+            self._settings,
+            clock_ns=identity.clock_ns,
+            skew_ns=lambda: self._skew.ns,
+            on_event=self._on_event,
+            on_break=self._health.alarm.set,
+            on_gap=lambda: self._refresher.request(full=True, specs=True),
+        )
+        self._another = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._refresher.open(tasks)
+                try:
+                    tasks.create_task(follower.run(), name=f"events {self.address}")
+                    await self._read_everything(follower)
+                    self._health.enter(State.HEALTHY)
+                    tasks.create_task(self._refresher.run(), name=f"refresh {self.address}")
+                    tasks.create_task(self._health.watch(self._ping), name=f"health {self.address}")
+                    await self._another
+                finally:
+                    self._refresher.close()
+        except ExceptionGroup as group:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # which a TaskGroup that fails meanwhile swallows
+                raise asyncio.CancelledError from group
+            raise group.exceptions[0] from group
+        finally:
+            self._follower = None
+
+    async def _read_everything(self, follower: Follower) -> None:
+        """Read all that the engine holds, once its events are followed: so no change is missed."""
+        step_timeout_s = self._settings.step_timeout_s
+        try:
+            async with asyncio.timeout(step_timeout_s):
+                await follower.opened.wait()
+        except TimeoutError as error:
+            reason = follower.error or f"no answer within {step_timeout_s:g} s"
+            raise EngineUnreachable(f"the events of {self.address} cannot be followed: {reason}") from error
+        images = self._refresher.images.ask("")
+        await self._refresher.sync(full=True)
+        # a slow list of images is not worth waiting for: it is taken in when it comes
+        await asyncio.wait({images}, timeout=step_timeout_s)
+
+    async def _ping(self) -> None:
+        await self.client.ping(keep=self._keeps_probes)
+
+    async def _read_specs(self) -> None:
+        """Read what the engine says of itself. What will not do is logged, and what was known before kept.
+
+        Raises EngineUnreachable, and NotAnEngine if another engine answers now, which ends this one's part.
+        Source: classic Swarm 1.2, cluster/engine.go, where such an engine stayed Pending for ever.
+        """
+        try:
+            identity = await identify(self.client, self.address, timeout_s=self._settings.step_timeout_s)
+        except EngineUnreachable:
+            raise
+        except SwarmError as error:
+            extra = {"engine": self.name, "addr": str(self.address), "error": str(error)}
+            log.warning("Update engine specs failed", extra=extra)
+            return
+        known = self.facts.id if self.facts else ""
+        if identity.facts.id != known:
+            another = NotAnEngine(
+                f"Engine (ID: {known}, Addr: {self.address}) shows up with another ID:{identity.facts.id}. "
+                "Please remove it from cluster, it can be added back."
+            )
+            if not self._another.done():
+                self._another.set_exception(another)
+            raise another
+        self._take_in(identity)
+
+    def _take_in(self, identity: Identity) -> None:
+        """Keep what the engine says of itself now."""
+        before, self.facts = self.facts, identity.facts
+        self.client.api_version = identity.api_version
+        self._inventory.resize(identity.facts.cpus, identity.facts.gpus)
+        self._inventory.revision += 1
+        moved = before is not None and before.ip != identity.facts.ip
+        if self._skew.measured(identity) or moved:
+            self._refresher.request(full=True)
+        if identity.ignored_labels != self._warned_labels:
+            self._warned_labels = identity.ignored_labels
+            for warning in identity.ignored_labels:
+                log.warning("label ignored", extra={"engine": self.name, "addr": str(self.address), "error": warning})
+
+    def _on_event(self, event: Event) -> None:
+        """Pass an event on at once, then have read what it changes."""
+        self._observer.happened(self, event)
+        effect, container_id = effect_of(event)
+        if effect is Effect.CONTAINER and container_id:
+            self._refresher.touch(container_id)
+        elif effect is Effect.GONE:
+            self._refresher.forget(container_id)
+        elif effect is Effect.IMAGES:
+            self._refresher.images.ask("")
+        elif effect is Effect.SPECS:
+            self._refresher.request(specs=True)
+
+    def _state_changed(self, before: State, after: State) -> None:
+        extra = {"engine": self.name, "addr": str(self.address)}
+        if (before, after) == (State.PENDING, State.HEALTHY):
+            log.info("Registered Engine", extra=extra)
+        elif after is State.UNHEALTHY:
+            log.error(
+                "Flagging engine as unhealthy",
+                extra={**extra, "failures": self.failures, "error": self.error},
+            )
+        elif (before, after) == (State.UNHEALTHY, State.HEALTHY):
+            log.info("Engine came back to life", extra={**extra, "failures": self._health.survived})
+            self._refresher.request(specs=True)
+            if self._follower is not None:
+                self._follower.restart()
+        self._observer.state_changed(self, before, after)

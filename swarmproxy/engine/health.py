@@ -1,0 +1,120 @@
+"""Whether an engine can be relied on: failures counted, and a ping when it has been silent."""
+
+import asyncio
+import enum
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from swarmproxy.engine.settings import EngineSettings, jittered
+from swarmproxy.errors import EngineUnreachable, SwarmError
+
+log = logging.getLogger("swarmproxy.engine")
+
+
+class State(enum.Enum):
+    """What an engine is to the cluster."""
+
+    PENDING = "Pending"  # not accepted yet: nothing of it counts
+    HEALTHY = "Healthy"
+    UNHEALTHY = "Unhealthy"  # a member that does not answer
+    DISCONNECTED = "Disconnected"  # removed, for good
+
+
+class Health:
+    """The account of one engine's answers and failures, and the state that follows from it.
+
+    Only failures to reach the engine count; whatever it answers shows that it is there.
+    """
+
+    def __init__(self, settings: EngineSettings, on_change: Callable[[State, State], None]) -> None:
+        self._settings = settings
+        self._on_change = on_change
+        self._failed_at = float("-inf")
+        self.answered_at = float("-inf")  # of the monotonic clock
+        self.alarm = asyncio.Event()  # somebody met a failure: find out now
+        self.state = State.PENDING
+        self.failures = 0
+        self.survived = 0  # failures before it last came back
+        self.error = ""
+        self.updated_at = 0.0  # unix seconds of the last answer; 0: none yet
+
+    @property
+    def indicator(self) -> int:
+        """0 for an engine that takes no containers, up to 100 for one without failures.
+
+        Source: classic Swarm 1.2, cluster/engine.go.
+        """
+        retry = self._settings.failure_retry
+        if self.state is not State.HEALTHY or self.failures >= retry:
+            return 0
+        return 100 - self.failures * 100 // retry
+
+    def enter(self, state: State, error: str = "") -> None:
+        """Change the state, with the reason that users are shown, and tell of it."""
+        before, self.state, self.error = self.state, state, error
+        if state is State.HEALTHY:
+            self.failures = 0
+        if before is not state:
+            self._on_change(before, state)
+
+    def note_success(self) -> None:
+        """Take note that the engine answered something."""
+        self.answered_at = time.monotonic()
+        self.updated_at = time.time()
+        if self.state is State.DISCONNECTED:
+            return
+        if self.state is State.UNHEALTHY:
+            self.survived = self.failures
+            self.enter(State.HEALTHY)
+        elif self.state is State.HEALTHY:
+            self.failures, self.error = 0, ""
+
+    def note_failure(self, error: SwarmError) -> None:
+        """Count a failure to reach the engine. Anything else that went wrong changes nothing."""
+        if not isinstance(error, EngineUnreachable) or self.state is State.DISCONNECTED:
+            return
+        self.error = str(error)
+        now = time.monotonic()
+        if now - self._failed_at < self._settings.failure_spacing_s:
+            return
+        self._failed_at = now
+        self.failures += 1
+        if self.state is State.HEALTHY:
+            self.alarm.set()
+            if self.failures >= self._settings.failure_retry:
+                self.enter(State.UNHEALTHY, self.error)
+
+    async def watch(self, ping: Callable[[], Awaitable[object]]) -> None:
+        """Call `ping`, which notes its own outcome, whenever the engine has been silent, until cancelled.
+
+        A failure that anybody notes is followed up at once, so that an engine which is gone is known to be
+        gone within seconds. One that is gone is pinged on, and comes back with its first answer.
+        """
+        while True:
+            await self._wait_for_silence()
+            try:
+                await ping()
+            except SwarmError:
+                pass  # noted, and shown as the engine's error
+            except Exception:
+                log.exception("ping failed")
+            finally:
+                self.alarm.clear()
+
+    async def _wait_for_silence(self) -> None:
+        if self.state is State.HEALTHY and self.failures:
+            await asyncio.sleep(self._settings.probe_again_s)
+            return
+        since = max(self.answered_at, self._failed_at)
+        while (wait_s := since + jittered(self._settings.probe_s) - time.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self.alarm.wait()
+            except TimeoutError:
+                pass
+            else:
+                return
+            if (latest := max(self.answered_at, self._failed_at)) == since:
+                return
+            since = latest

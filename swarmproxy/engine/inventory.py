@@ -1,0 +1,183 @@
+"""What one engine holds, as last read, and the sums that placement asks for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+
+from swarmproxy.errors import ProtocolViolation
+from swarmproxy.model.container import Container
+from swarmproxy.model.image import Image
+from swarmproxy.scheduler.resources import Claims, claims_of_container
+
+
+@dataclass(slots=True)
+class Usage:
+    """What the containers of an engine, in every state, claim in sum. Kept by adding and taking away."""
+
+    claims: Claims = field(default_factory=Claims)
+    states: dict[str, int] = field(default_factory=dict)  # containers by state
+
+    def add(self, container: Container, engine_cpus: int, engine_gpus: int) -> None:
+        """Count `container` in."""
+        self.claims += claims_of_container(container, engine_cpus=engine_cpus, engine_gpus=engine_gpus)
+        self.states[container.state] = self.states.get(container.state, 0) + 1
+
+    def take(self, container: Container, engine_cpus: int, engine_gpus: int) -> None:
+        """Count `container`, which was counted in, out."""
+        self.claims -= claims_of_container(container, engine_cpus=engine_cpus, engine_gpus=engine_gpus)
+        self.states[container.state] -= 1
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """One element of the engine's list of containers."""
+
+    id: str
+    state: str
+    item: bytes
+    key: int  # equal for two readings in which nothing has changed but the time that went by
+
+
+class _Item(msgspec.Struct, gc=False):
+    Id: str
+    State: str | None = None
+    Status: str | None = None
+    Names: list[str] | None = None
+    Image: str | None = None
+    ImageID: str | None = None
+    Ports: list[msgspec.Raw] | None = None
+    Mounts: list[msgspec.Raw] | None = None
+    Labels: msgspec.Raw = msgspec.Raw(b"")
+    NetworkSettings: msgspec.Raw = msgspec.Raw(b"")
+
+
+_list_decoder = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_item_decoder = msgspec.json.Decoder(_Item)
+
+
+def read_list(body: bytes) -> list[Listed]:
+    """Return the elements of an engine's `/containers/json`. Raises ProtocolViolation for anything else."""
+    try:
+        return [_read_item(bytes(item)) for item in _list_decoder.decode(body) or ()]
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProtocolViolation(f"the engine lists its containers in a way that cannot be read: {error}") from error
+
+
+def _read_item(text: bytes) -> Listed:
+    item = _item_decoder.decode(text)
+    # the status holds a time that runs on, and in brackets the exit code or the health;
+    # names, ports and mounts come in any order
+    _, bracket, marked = (item.Status or "").partition("(")
+    key = hash(
+        (
+            item.State,
+            marked.partition(")")[0] if bracket else "",
+            item.Image,
+            item.ImageID,
+            tuple(sorted(item.Names or ())),
+            tuple(sorted(map(bytes, item.Ports or ()))),
+            tuple(sorted(map(bytes, item.Mounts or ()))),
+            bytes(item.Labels),
+            bytes(item.NetworkSettings),
+        )
+    )
+    return Listed(item.Id, item.State or "", text, key)
+
+
+class Inventory:
+    """The containers and images of one engine.
+
+    Readings overlap: a list that was asked for before a container was created may arrive after the container
+    has been seen. So each reading is numbered when it begins, and an older one never undoes what a newer one
+    found.
+    """
+
+    def __init__(self, *, seen: Callable[[Container], None], gone: Callable[[str], None]) -> None:
+        self._seen = seen
+        self._gone = gone
+        self._clock = 0
+        self._readings = 0
+        self._held: dict[str, tuple[int, int]] = {}  # container id: number of the reading, key of the item
+        self._dropped: set[str] = set()  # while somebody reads: what must not come back
+        self._cpus = self._gpus = 0
+        self.containers: dict[str, Container] = {}
+        self.images: dict[str, Image] = {}
+        self.usage = Usage()
+        self.revision = 0  # rises with each change
+
+    @contextmanager
+    def reading(self) -> Iterator[int]:
+        """Give the number of a reading that begins now."""
+        self._clock += 1
+        self._readings += 1
+        try:
+            yield self._clock
+        finally:
+            self._readings -= 1
+            if not self._readings:
+                self._dropped.clear()
+
+    def is_current(self, listed: Listed) -> bool:
+        """Return whether this element says what is known already."""
+        held = self._held.get(listed.id)
+        return held is not None and held[1] == listed.key
+
+    def is_known_since(self, container_id: str, number: int) -> bool:
+        """Return whether the container was read, or dropped, after reading `number` began."""
+        held = self._held.get(container_id)
+        return container_id in self._dropped or (held is not None and held[0] > number)
+
+    def put(self, container: Container, key: int, number: int) -> Container | None:
+        """Take in what reading `number` found; return what holds now, None if the container has gone."""
+        if self.is_known_since(container.id, number):
+            return self.containers.get(container.id)
+        self._held[container.id] = (number, key)
+        before = self.containers.get(container.id)
+        if before == container:
+            return before
+        if before is not None:
+            self.usage.take(before, self._cpus, self._gpus)
+        self.usage.add(container, self._cpus, self._gpus)
+        self.containers[container.id] = container
+        self.revision += 1
+        self._seen(container)
+        return container
+
+    def drop(self, container_id: str) -> None:
+        """Forget a container that is no more. Its ID will never be used again."""
+        if self._readings:
+            self._dropped.add(container_id)
+        self._held.pop(container_id, None)
+        container = self.containers.pop(container_id, None)
+        if container is not None:
+            self.usage.take(container, self._cpus, self._gpus)
+            self.revision += 1
+            self._gone(container_id)
+
+    def keep_only(self, listed: set[str], number: int) -> None:
+        """Drop what a full list, which was reading `number`, does not name."""
+        for container_id in [each for each in self.containers if each not in listed]:
+            if self._held[container_id][0] <= number:
+                self.drop(container_id)
+
+    def doubt(self, container_id: str) -> None:
+        """Have the container inspected with the next list, whatever that says."""
+        if held := self._held.get(container_id):
+            self._held[container_id] = (held[0], 0)
+
+    def resize(self, cpus: int, gpus: int) -> None:
+        """Take in the size of the engine, which CPU shares and wishes for "all" depend on."""
+        if (cpus, gpus) == (self._cpus, self._gpus):
+            return
+        self._cpus, self._gpus = cpus, gpus
+        self.usage = Usage()
+        for container in self.containers.values():
+            self.usage.add(container, cpus, gpus)
+        self.revision += 1
+
+    def clear(self) -> None:
+        """Forget everything: another engine stands at the address."""
+        for container_id in list(self.containers):
+            self.drop(container_id)
+        self.images = {}

@@ -1,0 +1,287 @@
+"""What a daemon says of itself, and whether that makes it an engine we can use."""
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from swarmproxy.engine.client import EngineClient
+from swarmproxy.errors import EngineUnreachable, NotSupported
+from swarmproxy.model.times import parse_rfc3339_ns
+from swarmproxy.wire.address import Address
+
+log = logging.getLogger("swarmproxy.engine")
+
+OLDEST_API = (1, 24)  # Docker 1.12; older ones describe events and errors in other shapes
+NEWEST_API = (1, 51)  # the newest whose answers we have read with real engines
+SKEW_LIMIT_NS = 2_000_000_000
+PROXY_VERSIONS = ("swarm/", "swarmproxy/")
+FIXED_LABELS = ("storagedriver", "kernelversion", "operatingsystem", "ostype")
+
+
+class NotAnEngine(NotSupported):
+    """What answers at the address cannot take part in the cluster; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an engine says of itself. Replaced when it is read anew."""
+
+    id: str
+    name: str
+    ip: str  # where its published ports are reached
+    cpus: int
+    memory_bytes: int
+    gpus: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
+    server_version: str = ""
+    api_min: str = "1.12"
+    api_max: str = "1.24"
+    os: str = ""  # "Debian GNU/Linux 12 (bookworm)"
+    os_type: str = ""  # "linux"
+    arch: str = ""  # as the kernel says it: "x86_64"
+    kernel: str = ""
+    storage_driver: str = ""
+    plugins: bytes = b"{}"  # the `Plugins` of its info, as it came
+    info: bytes = b"{}"  # the body of its /info
+    version: bytes = b"{}"  # the body of its /version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """The facts of one moment, and what the engine's clock said then."""
+
+    facts: Facts
+    api_version: str  # of our own calls: "1.41"
+    clock_ns: int  # the engine's clock; 0 if it did not say
+    skew_ns: int  # ours less the engine's; 0 while they agree well enough
+    ignored_labels: tuple[str, ...] = ()  # why labels of the daemon are not used
+
+
+class _Version(msgspec.Struct):
+    Version: str | None = None
+    ApiVersion: str | None = None
+    MinAPIVersion: str | None = None
+
+
+class _NamedResource(msgspec.Struct):
+    Kind: str | None = None
+
+
+class _DiscreteResource(msgspec.Struct):
+    Kind: str | None = None
+    Value: int | None = None
+
+
+class _GenericResource(msgspec.Struct):
+    NamedResourceSpec: _NamedResource | None = None
+    DiscreteResourceSpec: _DiscreteResource | None = None
+
+
+class _Info(msgspec.Struct):
+    ID: str | None = None
+    Name: str | None = None
+    NCPU: int | None = None
+    MemTotal: int | None = None
+    Labels: list[str] | None = None
+    ServerVersion: str | None = None
+    Driver: str | None = None
+    KernelVersion: str | None = None
+    OperatingSystem: str | None = None
+    OSType: str | None = None
+    Architecture: str | None = None
+    SystemTime: str | None = None
+    SystemStatus: list[list[str]] | None = None
+    GenericResources: list[_GenericResource] | None = None
+    Plugins: msgspec.Raw = msgspec.Raw(b"{}")
+
+    @property
+    def is_a_manager(self) -> bool:
+        """Whether it answers as classic Swarm does, and as we do."""
+        return any(row[:1] == ["Role"] for row in self.SystemStatus or ())
+
+
+async def identify(client: EngineClient, address: Address, *, timeout_s: float) -> Identity:
+    """Ask the daemon at `address` who it is. Each step has `timeout_s`.
+
+    Raises NotAnEngine if it will not do; EngineUnreachable, EngineError or ProtocolViolation if it does not
+    say.
+    """
+    ip = await resolve(address, timeout_s=timeout_s)
+    pinged = await client.ping(timeout_s=timeout_s)
+    version_body = await client.version(timeout_s=timeout_s)
+    version = client.decode(version_body, _Version, "/version")
+    asked_ns = time.time_ns()
+    info_body = await client.info(timeout_s=timeout_s)
+    midpoint_ns = (asked_ns + time.time_ns()) // 2
+    info = client.decode(info_body, _Info, "/info")
+
+    _refuse_manager(address, version, info)
+    api_max = version.ApiVersion or pinged or "1.24"
+    api_min = version.MinAPIVersion or "1.12"
+    if parse_version(api_max) < OLDEST_API:
+        raise NotAnEngine(
+            f"{address} speaks version {api_max} of the Docker API at most, "
+            "and 1.24 (Docker 1.12) is the oldest that can be used"
+        )
+    engine_id = info.ID or ""
+    labels, ignored = labels_of(info, engine_id, address)
+    clock_ns = _moment_ns(info.SystemTime or "")
+    skew_ns = midpoint_ns - clock_ns if clock_ns else 0
+    facts = Facts(
+        id=engine_id,
+        name=info.Name or "",
+        ip=ip,
+        cpus=info.NCPU or 0,
+        memory_bytes=info.MemTotal or 0,
+        gpus=_gpus_of(info.GenericResources or ()),
+        labels=labels,
+        server_version=info.ServerVersion or version.Version or "",
+        api_min=api_min,
+        api_max=api_max,
+        os=info.OperatingSystem or "",
+        os_type=info.OSType or "",
+        arch=info.Architecture or "",
+        kernel=info.KernelVersion or "",
+        storage_driver=info.Driver or "",
+        plugins=bytes(info.Plugins),
+        info=info_body,
+        version=version_body,
+    )
+    return Identity(
+        facts=facts,
+        api_version=own_version(api_min, api_max),
+        clock_ns=clock_ns,
+        skew_ns=skew_ns if abs(skew_ns) >= SKEW_LIMIT_NS else 0,
+        ignored_labels=ignored,
+    )
+
+
+def _refuse_manager(address: Address, version: _Version, info: _Info) -> None:
+    """Raise NotAnEngine if this is a manager of engines, with or without nodes of its own.
+
+    Source: classic Swarm 1.2, cluster/engine.go; it did not see a manager that had nodes.
+    """
+    said = version.Version or info.ServerVersion or ""
+    if said.startswith(PROXY_VERSIONS) or info.is_a_manager:
+        raise NotAnEngine(
+            f"{said or 'a cluster manager'} answers at {address}, "
+            f"make sure {address} is a Docker Engine, not a Swarm manager"
+        )
+    if not info.NCPU or not info.MemTotal:
+        raise NotAnEngine(
+            f"cannot get resources for this engine, make sure {address} is a Docker Engine, not a Swarm manager"
+        )
+    if not info.ID:
+        raise NotAnEngine(f"the engine at {address} has no ID")
+
+
+def labels_of(info: _Info, engine_id: str, address: Address) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the labels of a node, and a sentence for each label of the daemon that is not used.
+
+    What the engine knows of itself comes first, and the daemon's own labels cannot override it.
+    `architecture` is ours, and gives way to a daemon that has always had a label of that name.
+    Raises NotAnEngine for a label without `=`.
+    Source: classic Swarm 1.2, cluster/engine.go.
+    """
+    known = {
+        "storagedriver": info.Driver,
+        "kernelversion": info.KernelVersion,
+        "operatingsystem": info.OperatingSystem,
+        "ostype": info.OSType,
+        "architecture": info.Architecture,
+    }
+    labels = {key: value for key, value in known.items() if value}
+    ignored: list[str] = []
+    for text in info.Labels or ():
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise NotAnEngine(
+                f"Engine (ID: {engine_id}, Addr: {address}) contains an invalid label ({text}) "
+                'not formatted as "key=value".'
+            )
+        if key == "node":
+            ignored.append("label node is not usable: it is reserved for the name of the node")
+        elif key in FIXED_LABELS and key in labels:
+            ignored.append(f"label {key} cannot override what the engine says of itself")
+        else:
+            labels[key] = value
+    return labels, tuple(ignored)
+
+
+def _gpus_of(resources: Sequence[_GenericResource]) -> int:
+    """Return how many GPUs a daemon was told to offer (`node-generic-resources` in its configuration)."""
+    total = 0
+    for resource in resources:
+        named, discrete = resource.NamedResourceSpec, resource.DiscreteResourceSpec
+        if named is not None and "gpu" in (named.Kind or "").lower():
+            total += 1
+        if discrete is not None and "gpu" in (discrete.Kind or "").lower():
+            total += discrete.Value or 0
+    return total
+
+
+async def resolve(address: Address, *, timeout_s: float) -> str:
+    """Return the IP address of the engine's host, IPv4 if it has one. Raises EngineUnreachable."""
+    if address.path:
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(address.host))
+    except ValueError:
+        pass
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s):
+            found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError) as error:
+        raise EngineUnreachable(f"cannot find the address of {address.host}: {error or 'no answer'}") from error
+    found.sort(key=lambda entry: entry[0] is not socket.AF_INET)
+    return str(found[0][4][0])
+
+
+def own_version(api_min: str, api_max: str) -> str:
+    """Return the version of our own calls: the engine's newest, unless that is newer than we know."""
+    newest = min(parse_version(api_max), NEWEST_API)
+    major, minor = max(newest, parse_version(api_min))
+    return f"{major}.{minor}"
+
+
+def parse_version(text: str) -> tuple[int, int]:
+    """Return "1.41" as (1, 41). What is no version counts as older than all."""
+    major, _, minor = text.partition(".")
+    try:
+        return int(major), int(minor)
+    except ValueError:
+        return 0, 0
+
+
+def _moment_ns(text: str) -> int:
+    try:
+        return parse_rfc3339_ns(text)
+    except ValueError:
+        return 0
+
+
+class Skew:
+    """How far our clock is ahead of an engine's: warned of once, steady while measurements agree."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self.ns = 0
+
+    def measured(self, identity: Identity) -> bool:
+        """Take in a new measurement; return whether moments of this engine have to be read anew."""
+        if abs(identity.skew_ns - self.ns) < SKEW_LIMIT_NS // 2:
+            return False
+        self.ns = identity.skew_ns
+        if self.ns:
+            log.warning(
+                "Engine has unsynchronized systime with swarm, please synchronize it.",
+                extra={"engine": identity.facts.id, "addr": str(self._address), "skew_s": self.ns / 1e9},
+            )
+        return True

@@ -1,0 +1,1 @@
+"""Engines one at a time: scripted ones that misbehave, and real ones."""
