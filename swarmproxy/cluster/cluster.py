@@ -1,0 +1,249 @@
+"""The members as one: who owns what, what happened, and who may take part."""
+
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from swarmproxy.cluster.execs import Execs
+from swarmproxy.cluster.hub import Hub
+from swarmproxy.cluster.index import Index, Located
+from swarmproxy.cluster.membership import Membership
+from swarmproxy.cluster.reservations import Reservations
+from swarmproxy.cluster.settled import Unsettled, refresh_then
+from swarmproxy.engine.engine import Engine, Facts, State
+from swarmproxy.errors import NotFound, SwarmError, Unavailable
+from swarmproxy.model.apiversion import Version, advertised
+from swarmproxy.model.container import Container
+from swarmproxy.model.event import Event, Origin, swarm_event
+from swarmproxy.model.listing import ContainerQuery, Place, select
+from swarmproxy.wire.address import Address
+
+log = logging.getLogger("swarmproxy.cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the list of members comes from, and how old it is."""
+
+    url: str
+    read_at: float = 0.0  # unix seconds of the last good list; 0: none yet
+    entries: int = 0
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Cluster:
+    """The state that all requests share. Everything in it changes on the event loop only."""
+
+    build: Callable[["Cluster", Address], Engine]
+    clock: Callable[[], float]
+    index: Index = field(default_factory=Index)
+    hub: Hub = field(default_factory=Hub)
+    execs: Execs = field(default_factory=Execs)
+    unsettled: Unsettled = field(default_factory=Unsettled)
+    source: Source = field(default_factory=lambda: Source(""))
+    reservations: Reservations = field(init=False)
+    membership: Membership = field(init=False)
+    _tasks: asyncio.TaskGroup | None = None
+    _present: set[Engine] = field(default_factory=set)
+    _newest_of_each: frozenset[str] | None = None  # the newest API version of each engine; None: to be counted
+
+    def __post_init__(self) -> None:
+        self.reservations = Reservations(self.index)
+        self.membership = Membership(lambda address: self.build(self, address), self)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Members run inside this block and have ended when it is left."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                self._tasks = None
+                self.hub.close()
+                self.membership.close()
+
+    def follow(self, entries: Sequence[str]) -> None:
+        """Make `entries` the members. Called with each list that discovery gives."""
+        if self._tasks is not None:
+            self.membership.change(entries, self._tasks)
+
+    async def catch_up(self) -> None:
+        """Return when every healthy engine has been asked once for what it holds now, and has answered or failed."""
+        async with asyncio.TaskGroup() as tasks:
+            for engine in self.healthy():
+                tasks.create_task(
+                    refresh_then(functools.partial(engine.refresh_containers, full=False), lambda: None),
+                    name=f"catch up {engine.address}",
+                )
+
+    # -- what engines tell (engine.Observer) and membership tells (membership.Members)
+
+    def joined(self, engine: Engine) -> None:
+        """See Members: an engine that comes back brings its containers along."""
+        self._present.add(engine)
+        for container in engine.containers.values():
+            self.container_seen(engine, container)
+        self._newest_of_each = None
+        if engine.state is State.HEALTHY:
+            self._tell("engine_connect", engine)
+
+    def left(self, engine: Engine) -> None:
+        """See Members: nothing of the engine is shown from now on."""
+        self._forget(engine)
+        self._present.discard(engine)
+        self._newest_of_each = None
+        if engine.state is State.HEALTHY:
+            self._tell("engine_disconnect", engine)
+
+    def claim(self, engine: Engine, facts: Facts) -> str | None:
+        """Return why `engine` may not take part with these facts; None if it may.
+
+        One daemon behind two addresses must count once: classic took it for two nodes, and its clean-up of
+        duplicates then removed running containers.
+        """
+        for other in self.engines():
+            if other is not engine and other.facts is not None and other.facts.id == facts.id and other.is_member:
+                return (
+                    f"Engine ID {facts.id} of {engine.address} is in the cluster already as {other.name} at "
+                    f"{other.address}: the same daemon under two addresses, or a copied /etc/docker/key.json"
+                )
+        return None
+
+    def container_seen(self, engine: Engine, container: Container) -> None:
+        """Take in a container that is new or has changed."""
+        if engine not in self._present:
+            return
+        self.index.put(engine, container)
+        if container.swarm_id:
+            self.reservations.arrived(container.swarm_id)
+
+    def container_gone(self, engine: Engine, container_id: str) -> None:
+        """Forget a container."""
+        self.index.drop(engine, container_id)
+
+    def happened(self, engine: Engine, event: Event) -> None:
+        """Pass an engine's event on to the readers."""
+        if engine in self._present:
+            self.hub.publish(event, origin_of(engine))
+
+    def state_changed(self, engine: Engine, before: State, after: State) -> None:
+        """Tell the readers when an engine comes and goes; one that is not accepted takes its containers along."""
+        if engine not in self._present:
+            return
+        if after in (State.PENDING, State.DISCONNECTED):
+            self._forget(engine)
+        self._newest_of_each = None
+        if after is State.HEALTHY:
+            self._tell("engine_connect" if before is State.PENDING else "engine_reconnect", engine)
+        elif before is State.HEALTHY:
+            self._tell("engine_disconnect", engine)
+
+    def _forget(self, engine: Engine) -> None:
+        for container_id in list(engine.containers):
+            self.index.drop(engine, container_id)
+        self.execs.forget(engine)
+
+    def _count_versions(self) -> frozenset[str]:
+        counted = (State.HEALTHY, State.UNHEALTHY)
+        return frozenset(
+            each.facts.api_max for each in self._present if each.facts is not None and each.state in counted
+        )
+
+    def _tell(self, action: str, engine: Engine) -> None:
+        node = origin_of(engine)
+        self.hub.publish(swarm_event(action, node, time_ns=int(self.clock() * 1e9)), node)
+
+    # -- what requests ask
+
+    def engines(self) -> list[Engine]:
+        """Every member, whatever its state."""
+        return self.membership.engines()
+
+    def healthy(self) -> list[Engine]:
+        """The members that answer."""
+        return [engine for engine in self.engines() if engine.state is State.HEALTHY]
+
+    def api_version(self, user_agent: str = "") -> Version:
+        """The version that a client with this `user_agent` is told, and that an unversioned request is in."""
+        if self._newest_of_each is None:
+            self._newest_of_each = self._count_versions()
+        return advertised(self._newest_of_each, user_agent)
+
+    def any_healthy(self) -> Engine:
+        """The healthy member with the fewest containers. Raises Unavailable."""
+        healthy = self.healthy()
+        if not healthy:
+            raise Unavailable("No healthy node available in the cluster")
+        return min(healthy, key=lambda engine: (len(engine.containers), engine.name))
+
+    def engine_named(self, text: str) -> Engine:
+        """The member that `text` means: name, id or address. Raises NotFound."""
+        for engine in self.engines():
+            if text in (engine.name, engine.id, str(engine.address)):
+                return engine
+        raise NotFound(f"No such node: {text}")
+
+    def find(self, name: str) -> Located:
+        """The one container a client means by `name`; see Index.find."""
+        return self.index.find(name)
+
+    def list_containers(self, query: ContainerQuery) -> list[Located]:
+        """The containers that `query` shows, newest first. Raises as `find` for what `before` and `since` name."""
+        places = {engine: Place(engine.name, engine.state is State.HEALTHY, engine.images) for engine in self.engines()}
+        rows = select(
+            ((each.container, places[each.engine]) for each in self.index.newest_first()),
+            query,
+            before=self.find(query.before).container if query.before else None,
+            since=self.find(query.since).container if query.since else None,
+        )
+        return [self.index.by_id[container.id] for container, _ in rows]
+
+    def find_on_healthy(self, name: str) -> Located:
+        """As `find`, and its engine answers. Raises SwarmError in classic's words when it does not."""
+        located = self.index.find(name)
+        if located.engine.state is not State.HEALTHY:
+            raise SwarmError(f"Container {name} running on unhealthy node {located.engine.name}")
+        return located
+
+    def changed(self, engine: Engine, container_id: str) -> Callable[[], None]:
+        """A client is told that this container has changed: lists wait for its new state.
+
+        The function that comes back is called when the exchange is over, and reads the state.
+        """
+        return self._read_later(engine, container_id, lambda: engine.refresh_container(container_id))
+
+    def images_changed(self, engine: Engine) -> Callable[[], None]:
+        """As `changed`, for the images of `engine`."""
+        return self._read_later(engine, "images", engine.refresh_images)
+
+    def _read_later(
+        self, engine: Engine, what: str, refresh: Callable[[], Coroutine[None, None, object]]
+    ) -> Callable[[], None]:
+        settle = self.unsettled.expect(engine, what)
+
+        def read() -> None:
+            if self._tasks is None:
+                settle()
+            else:
+                self._tasks.create_task(refresh_then(refresh, settle), name=f"settle {what[:12]}")
+
+        return read
+
+    def removed(self, engine: Engine, container_id: str) -> None:
+        """A client was told that this container is no more."""
+        engine.forget_container(container_id)
+
+    async def settled(self) -> None:
+        """Wait, for a bounded time, until all changes that clients were told of have been read."""
+        await self.unsettled.calm()
+
+
+def origin_of(engine: Engine) -> Origin:
+    """How an event names its node."""
+    facts = engine.facts
+    return Origin(name=engine.name, id=engine.id, address=str(engine.address), ip=facts.ip if facts is not None else "")

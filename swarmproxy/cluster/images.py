@@ -1,0 +1,232 @@
+"""Which engines hold an image, and what is done on all of them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from swarmproxy.cluster.asking import ask_and_check
+from swarmproxy.cluster.broadcast import Report, StreamRequest, converse, read_images
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.failures import Failure, combined
+from swarmproxy.engine.engine import Engine, State
+from swarmproxy.errors import BadRequest, EngineError, EngineUnreachable, NotFound, SwarmError, Unavailable
+from swarmproxy.model.apiversion import Version
+from swarmproxy.model.image import Image, matches, matches_id, split_reference
+
+REMOVE_TIMEOUT_S = 120.0
+TAG_TIMEOUT_S = 30.0
+PRUNE_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An image, and an engine that holds it."""
+
+    engine: Engine
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Pulls:
+    """Pulls on single engines, for containers whose image is missing."""
+
+    async def pull_on(
+        self, engine: Engine, reference: str, *, auth: str = "", platform: str = "", version: Version
+    ) -> None:
+        """Pull `reference`, without a tag its `latest`, on `engine`, and read the engine's images anew.
+
+        `auth` is the client's X-Registry-Auth, passed on as it is. Raises EngineError, also if the stream
+        ends in an error, EngineUnreachable, ProtocolViolation.
+        """
+        tagged = reference if split_reference(reference)[1] else f"{reference}:latest"
+        query = {"fromImage": tagged} | ({"platform": platform} if platform else {})
+        request = StreamRequest(
+            path=f"/images/create?{urlencode(query)}",
+            version=version,
+            headers=(("X-Registry-Auth", auth),) if auth else (),
+        )
+        await converse(engine, request, _ignore)
+        await read_images(engine)
+
+
+async def _ignore(_report: Report) -> None:
+    """Nobody follows the pull that a create needs."""
+
+
+def has_image(engine: Engine, reference: str) -> bool:
+    """Return whether `engine` holds an image that `reference` names."""
+    return any(matches(image, reference) for image in engine.images.values())
+
+
+def holders(cluster: Cluster, name: str) -> list[Held]:
+    """Return all engines that hold what `name` names, healthy or not, with the image on each.
+
+    A tag or digest comes before an ID: an image that is called `cafe` is meant, not one whose ID begins so.
+    Raises NotFound, BadRequest if `name` begins the IDs of several images.
+    """
+    by_name: list[Held] = []
+    by_id: list[Held] = []
+    for engine in cluster.engines():
+        for image in engine.images.values():
+            if matches(image, name):
+                (by_id if matches_id(image.id, name) else by_name).append(Held(engine, image))
+    if not by_name and len({held.image.id for held in by_id}) > 1:
+        raise BadRequest(f"multiple IDs found with provided prefix: {name}")
+    found = by_name or by_id
+    if not found:
+        raise NotFound(f"No such image: {name}")
+    return found
+
+
+def owner(cluster: Cluster, name: str) -> Engine:
+    """Return the healthy engine that is to answer for image `name`: of several that with the latest created.
+
+    Raises NotFound, also if only engines that do not answer hold it, so that clients pull it; BadRequest as
+    `holders`.
+    """
+    return _best(holders(cluster, name), name)
+
+
+def owner_of_all(cluster: Cluster, names: Sequence[str]) -> Engine:
+    """Return a healthy engine that holds all of `names`: a save needs one. Raises as `owner`."""
+    if not names:
+        raise BadRequest("no image was named")
+    found = [holders(cluster, name) for name in names]
+    common = set.intersection(*({id(held.engine) for held in each} for each in found))
+    if not common:
+        raise NotFound(f"No such image: no node holds all of {', '.join(names)}")
+    return _best([held for held in found[0] if id(held.engine) in common], ", ".join(names))
+
+
+def _best(found: list[Held], name: str) -> Engine:
+    healthy = [held for held in found if held.engine.state is State.HEALTHY]
+    if not healthy:
+        nodes = ", ".join(sorted({title(held.engine) for held in found}))
+        raise NotFound(f"No such image: {name} (only on nodes that do not answer: {nodes})")
+    return max(healthy, key=lambda held: (held.image.created, title(held.engine))).engine
+
+
+async def remove(cluster: Cluster, name: str, query: str, version: Version) -> list[msgspec.Raw]:
+    """Remove image `name` on all engines that hold it; return what they deleted and untagged, each once.
+
+    `query` is passed on. The state is read anew before this returns. Raises NotFound if nobody had it, a
+    conflict if that is why no engine removed it, and otherwise names each node that could not remove it,
+    though others did.
+    """
+    engines = _engines_of(holders(cluster, name))
+    path = f"/images/{quote(name, safe='/:@')}{query}"
+    results = await asyncio.gather(*(_remove_on(engine, path, version) for engine in engines))
+    removed: dict[bytes, msgspec.Raw] = {}
+    failures: list[Failure] = []
+    for engine, result in zip(engines, results, strict=True):
+        if isinstance(result, SwarmError):
+            failures.append((title(engine), result))
+        else:
+            removed.update((bytes(each), each) for each in result)
+    failures = [each for each in failures if not _is(each[1], 404)]
+    if failures:
+        error = combined(failures, asked=len(engines))
+        if not removed and any(_is(each, 409) for _, each in failures):
+            raise EngineError(409, str(error))
+        raise error
+    if not removed:
+        raise NotFound(f"No such image: {name}")
+    return list(removed.values())
+
+
+async def _remove_on(engine: Engine, path: str, version: Version) -> list[msgspec.Raw] | SwarmError:
+    if engine.state is not State.HEALTHY:
+        return EngineUnreachable(f"the node is {engine.state.value}, and the image still there")
+    try:
+        body = await ask_and_check(engine, version, "DELETE", path, timeout_s=REMOVE_TIMEOUT_S)
+        removed = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except EngineUnreachable as error:
+        return error
+    except (SwarmError, msgspec.MsgspecError) as error:
+        await read_images(engine)
+        return error if isinstance(error, SwarmError) else SwarmError(f"the answer cannot be read: {error}")
+    await read_images(engine)
+    return removed
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a prune answers."""
+
+    ImagesDeleted: list[msgspec.Raw] | None = None
+    SpaceReclaimed: int = 0
+
+
+async def prune(cluster: Cluster, query: str, version: Version) -> Pruned:
+    """Remove unused images on all healthy engines and return the sum of what they did.
+
+    `query` is passed on. Raises Unavailable if there is no healthy engine, and names the nodes that refused.
+    """
+    engines = cluster.healthy()
+    if not engines:
+        raise Unavailable("No healthy node available in the cluster")
+    results = await asyncio.gather(*(_prune_on(engine, query, version) for engine in engines))
+    deleted: list[msgspec.Raw] = []
+    reclaimed_bytes = 0
+    failures: list[Failure] = []
+    for engine, result in zip(engines, results, strict=True):
+        if isinstance(result, SwarmError):
+            failures.append((title(engine), result))
+        else:
+            deleted += result.ImagesDeleted or ()
+            reclaimed_bytes += result.SpaceReclaimed
+    if failures:
+        raise combined(failures, asked=len(engines))
+    return Pruned(deleted, reclaimed_bytes)
+
+
+async def _prune_on(engine: Engine, query: str, version: Version) -> Pruned | SwarmError:
+    try:
+        body = await ask_and_check(engine, version, "POST", f"/images/prune{query}", timeout_s=PRUNE_TIMEOUT_S)
+        pruned = msgspec.json.decode(body, type=Pruned)
+    except msgspec.MsgspecError as error:
+        return SwarmError(f"the answer cannot be read: {error}")
+    except SwarmError as error:
+        return error
+    await read_images(engine)
+    return pruned
+
+
+def _is(error: SwarmError, status: int) -> bool:
+    return isinstance(error, EngineError) and error.status == status
+
+
+async def tag(cluster: Cluster, name: str, query: str, version: Version) -> None:
+    """Tag image `name` on all healthy engines that hold it; the state is read anew before this returns.
+
+    `query` is passed on. Raises as `owner`, and names the nodes that refused.
+    """
+    found = holders(cluster, name)
+    _best(found, name)
+    engines = [engine for engine in _engines_of(found) if engine.state is State.HEALTHY]
+    path = f"/images/{quote(name, safe='/:@')}/tag{query}"
+    results = await asyncio.gather(*(_tag_on(engine, path, version) for engine in engines))
+    failures = [(title(engine), error) for engine, error in zip(engines, results, strict=True) if error is not None]
+    if failures:
+        raise combined(failures, asked=len(engines))
+
+
+async def _tag_on(engine: Engine, path: str, version: Version) -> SwarmError | None:
+    try:
+        await ask_and_check(engine, version, "POST", path, timeout_s=TAG_TIMEOUT_S)
+    except SwarmError as error:
+        return error
+    await read_images(engine)
+    return None
+
+
+def title(engine: Engine) -> str:
+    """Return how a message names `engine`: by its address until its name is known."""
+    return engine.name or str(engine.address)
+
+
+def _engines_of(found: list[Held]) -> list[Engine]:
+    return list(dict.fromkeys(held.engine for held in found))

@@ -1,0 +1,169 @@
+"""Every container of the cluster by what a client may call it: id, unique prefix, name, `node/name`, swarm id."""
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from swarmproxy.engine.engine import Engine
+from swarmproxy.errors import BadRequest, Conflict, NotFound
+from swarmproxy.model.container import Container
+
+SHORT_ID_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A container and the engine that holds it."""
+
+    engine: Engine
+    container: Container
+
+    @property
+    def title(self) -> str:
+        """How a message names it: `node/name`."""
+        return f"{self.engine.name}/{self.container.name}"
+
+
+class Index:
+    """Containers of all engines, kept ready on each change so that a look-up never scans the cluster."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Located] = {}
+        self._ids: list[str] = []
+        self._swarm_ids: dict[str, set[str]] = {}
+        self._sorted_swarm_ids: list[str] = []
+        self._names: dict[str, set[str]] = {}
+        self._newest: list[tuple[int, str]] = []  # (-created_ns, id): the order of a listing
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    def put(self, engine: Engine, container: Container) -> None:
+        """Take a container in, or what became of one."""
+        before = self.by_id.get(container.id)
+        if before is not None and (
+            before.container.names != container.names
+            or before.container.created_ns != container.created_ns
+            or before.container.swarm_id != container.swarm_id
+        ):
+            self.drop(before.engine, container.id)
+            before = None
+        self.by_id[container.id] = Located(engine, container)
+        if before is not None:
+            return
+        bisect.insort(self._ids, container.id)
+        bisect.insort(self._newest, (-container.created_ns, container.id))
+        for name in container.names:
+            self._names.setdefault(name.lstrip("/"), set()).add(container.id)
+        if swarm_id := container.swarm_id:
+            if swarm_id not in self._swarm_ids:
+                bisect.insort(self._sorted_swarm_ids, swarm_id)
+            self._swarm_ids.setdefault(swarm_id, set()).add(container.id)
+
+    def drop(self, engine: Engine, container_id: str) -> Container | None:
+        """Forget a container of `engine` and return it; None if it was not there, or is another engine's."""
+        located = self.by_id.get(container_id)
+        if located is None or located.engine is not engine:
+            return None
+        del self.by_id[container_id]
+        container = located.container
+        _take_out(self._ids, container_id)
+        _take_out(self._newest, (-container.created_ns, container_id))
+        for name in container.names:
+            _discard(self._names, name.lstrip("/"), container_id)
+        if swarm_id := container.swarm_id:
+            _discard(self._swarm_ids, swarm_id, container_id)
+            if swarm_id not in self._swarm_ids:
+                _take_out(self._sorted_swarm_ids, swarm_id)
+        return container
+
+    def newest_first(self) -> Iterator[Located]:
+        """All containers in the order of a listing: latest created first, then by id."""
+        by_id = self.by_id
+        return (by_id[container_id] for _, container_id in self._newest)
+
+    def holders_of(self, name: str) -> list[Located]:
+        """The containers that have `name` (no slash in front); more than one where engines were used directly."""
+        return [self.by_id[container_id] for container_id in sorted(self._names.get(name, ()))]
+
+    def find(self, text: str) -> Located:
+        """The one container a client means by `text`.
+
+        In this order: full or 12-character id, swarm id, name, `node/name` or `engine id/name`, unique id prefix.
+        Raises NotFound, Conflict for a name that several containers have, BadRequest for such a prefix.
+        Source: classic Swarm 1.2 §container look-up, with its silent "not found" for an ambiguous name mended.
+        """
+        if located := self.by_id.get(text):
+            return located
+        if len(text) == SHORT_ID_LENGTH:
+            short = self._with_prefix(self._ids, text)
+            if len(short) == 1:
+                return self.by_id[short[0]]
+        for swarm_id in (text, *self._short_swarm_id(text)):
+            if (ids := self._swarm_ids.get(swarm_id)) and len(ids) == 1:
+                return self.by_id[next(iter(ids))]
+        if named := self._by_name(text.removeprefix("/")):
+            if len(named) > 1:
+                titles = ", ".join(f"{each.title} ({each.container.id[:SHORT_ID_LENGTH]})" for each in named)
+                raise Conflict(f"container name {text} is ambiguous: it may be {titles}")
+            return named[0]
+        found = self._with_any_prefix(text)
+        if len(found) > 1:
+            titles = ", ".join(sorted(self.by_id[each].title for each in found))
+            raise BadRequest(f"multiple IDs found with provided prefix: {text} ({titles})")
+        if not found:
+            raise NotFound(f"No such container: {text}")
+        return self.by_id[next(iter(found))]
+
+    def _short_swarm_id(self, text: str) -> list[str]:
+        if len(text) != SHORT_ID_LENGTH:
+            return []
+        return self._with_prefix(self._sorted_swarm_ids, text)
+
+    def _by_name(self, text: str) -> list[Located]:
+        if held := self.holders_of(text):
+            return held
+        found: dict[str, Located] = {}
+        # a node's name holds no slash, but an engine id with a unix address does: try every cut
+        cut = text.find("/")
+        while cut > 0:
+            node, name = text[:cut], text[cut + 1 :].lstrip("/")
+            for each in self.holders_of(name):
+                if node in (each.engine.name, each.engine.id):
+                    found[each.container.id] = each
+            cut = text.find("/", cut + 1)
+        return list(found.values())
+
+    def _with_any_prefix(self, text: str) -> set[str]:
+        if not text:
+            return set()
+        found = set(self._with_prefix(self._ids, text, most=3))
+        for swarm_id in self._with_prefix(self._sorted_swarm_ids, text, most=3):
+            found |= self._swarm_ids[swarm_id]
+        return found
+
+    @staticmethod
+    def _with_prefix(ordered: list[str], prefix: str, *, most: int = 2) -> list[str]:
+        start = bisect.bisect_left(ordered, prefix)
+        found: list[str] = []
+        for each in ordered[start : start + most]:
+            if not each.startswith(prefix):
+                break
+            found.append(each)
+        return found
+
+
+def _take_out(ordered: list[Any], value: Any) -> None:
+    """Remove `value` from a sorted list."""
+    at = bisect.bisect_left(ordered, value)
+    if at < len(ordered) and ordered[at] == value:
+        del ordered[at]
+
+
+def _discard(groups: dict[str, set[str]], key: str, member: str) -> None:
+    group = groups.get(key)
+    if group is not None:
+        group.discard(member)
+        if not group:
+            del groups[key]

@@ -1,0 +1,175 @@
+"""Where a new container goes: a name and a place are taken at once, then the engine makes it there."""
+
+import functools
+import logging
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from urllib.parse import quote, urlencode
+
+from swarmproxy.cluster.asking import ask, refusal
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.images import Pulls, has_image
+from swarmproxy.cluster.nodes import snapshot
+from swarmproxy.cluster.references import own_network, resolve
+from swarmproxy.engine.client import Created
+from swarmproxy.engine.engine import Engine
+from swarmproxy.errors import EngineError, EngineUnreachable, SwarmError
+from swarmproxy.model.apiversion import Version
+from swarmproxy.model.labels import ID
+from swarmproxy.model.node import Node
+from swarmproxy.model.spec import ContainerSpec, body_for_engine
+
+log = logging.getLogger("swarmproxy.cluster")
+
+CREATE_TIMEOUT_S = 120.0
+NO_RESCHEDULING = (
+    "rescheduling is not available in this version: if its node fails, the container is not made anew on another one"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest:
+    """What a client asks for. `body` is its own JSON; `registry_auth` is passed on and never logged."""
+
+    body: bytes
+    version: Version
+    name: str = ""
+    platform: str = ""
+    registry_auth: str = ""
+
+
+@dataclass(slots=True)
+class Placement:
+    """Creates containers.
+
+    `rank` orders the nodes that can take a container, best first, and raises NoNodeFits. `new_swarm_id` makes an
+    identity that survives rescheduling, 64 hexadecimal digits.
+    """
+
+    cluster: Cluster
+    rank: Callable[[ContainerSpec, Sequence[Node]], Sequence[Node]]
+    pulls: Pulls
+    new_swarm_id: Callable[[], str]
+    create_retries: int = 0
+
+    async def create(self, request: CreateRequest) -> Created:
+        """Make a container on the best node and return what its engine said, with our own warnings after its.
+
+        The name is held in the whole cluster until the container is in the state. If the image is missing there and
+        cannot be pulled, a node that holds it is tried. Fails over to other nodes as often as the operator asked for.
+        Raises BadRequest, Conflict, NoNodeFits, EngineError, EngineUnreachable.
+        """
+        spec = ContainerSpec.parse(request.body)
+        with self.cluster.reservations.name(request.name):
+            retries = self.create_retries
+            tried: set[Engine] = set()
+            while True:
+                try:
+                    return await self._create(request, spec, self.cluster.healthy(), tried)
+                except _ImageMissing as missing:
+                    holders = [each for each in self.cluster.healthy() if has_image(each, spec.image)]
+                    if not holders:
+                        raise missing.reason from missing
+                    return await self._create(request, spec, holders, tried)
+                except (EngineError, EngineUnreachable) as error:
+                    if not retries or (isinstance(error, EngineError) and error.status < 500):
+                        raise
+                    retries -= 1
+                    log.warning("Failed to create container, retrying", extra={"error": str(error)})
+
+    async def _create(
+        self, request: CreateRequest, spec: ContainerSpec, among: Sequence[Engine], tried: set[Engine]
+    ) -> Created:
+        swarm_id = spec.labels.get(ID) or self.new_swarm_id()
+        with ExitStack() as held:
+            wanted = resolve(spec, self.cluster)
+            engine = self.choose(wanted, among, tried)
+            tried.add(engine)
+            held.enter_context(self.cluster.reservations.place(wanted, engine, swarm_id, request.name))
+            # up to here nobody else ran since the look: the place is ours
+            facts = engine.facts
+            if facts is None:
+                raise EngineUnreachable(f"engine {engine.address} has left")
+            # without the dependency filter it may be another engine, whose container of that name is not meant
+            found = {name: each for name, each in wanted.found.items() if each.id in engine.containers}
+            body = body_for_engine(
+                replace(spec, found=found),
+                swarm_id=swarm_id,
+                engine_cpus=facts.cpus,
+                rename_network=functools.partial(own_network, cluster=self.cluster),
+            )
+            created = await self._create_or_pull(engine, request, spec, body)
+            try:
+                await engine.refresh_container(created.id)
+            except SwarmError as error:  # it exists: the next look at the engine will find it
+                log.warning("a new container could not be read", extra={"id": created.id, "error": str(error)})
+            return _with_warnings(created, spec)
+
+    async def _create_or_pull(
+        self, engine: Engine, request: CreateRequest, spec: ContainerSpec, body: bytes
+    ) -> Created:
+        async def create() -> Created:
+            wanted = {"name": request.name, "platform": request.platform}
+            query = urlencode({key: value for key, value in wanted.items() if value})
+            answer = await ask(
+                engine,
+                request.version,
+                "POST",
+                f"/containers/create?{query}",
+                body=body,
+                timeout_s=CREATE_TIMEOUT_S,
+            )
+            if answer.status >= 400:
+                raise refusal(answer, "/containers/create")
+            return engine.client.decode(answer.body, Created, "/containers/create")
+
+        try:
+            return await create()
+        except EngineError as error:
+            if error.status != 404 or not spec.image or await self._holds(engine, request.version, spec.image):
+                raise  # something else is missing, such as a network
+        try:
+            await self.pulls.pull_on(
+                engine,
+                spec.image,
+                auth=request.registry_auth,
+                platform=request.platform,
+                version=request.version,
+            )
+        except EngineError as error:
+            raise _ImageMissing(error) from error
+        return await create()
+
+    async def _holds(self, engine: Engine, version: Version, image: str) -> bool:
+        """Ask `engine` whether it has `image`: its 404 to a create may be about something else."""
+        answer = await ask(engine, version, "GET", f"/images/{quote(image, safe='/:@')}/json")
+        return answer.status == 200
+
+    def choose(self, spec: ContainerSpec, among: Sequence[Engine], tried: Collection[Engine] = ()) -> Engine:
+        """Return the best engine for `spec`, one of `tried` only if no other will do.
+
+        Raises NoNodeFits. Synchronous: take the place before any await.
+        """
+        by_id: dict[str, Engine] = {}
+        nodes: list[Node] = []
+        for engine in among:
+            if engine.facts is not None:
+                nodes.append(snapshot(engine, self.cluster.reservations.on(engine)))
+                by_id[engine.id] = engine
+        ranked = [by_id[node.id] for node in self.rank(spec, nodes)]
+        return next((engine for engine in ranked if engine not in tried), ranked[0])
+
+
+def _with_warnings(created: Created, spec: ContainerSpec) -> Created:
+    if "on-node-failure" not in spec.expressions.reschedule_policies:
+        return created
+    return Created(created.id, [*(created.warnings or ()), NO_RESCHEDULING])
+
+
+class _ImageMissing(SwarmError):
+    """The image is not on the chosen node and cannot be pulled there."""
+
+    def __init__(self, reason: EngineError) -> None:
+        super().__init__(str(reason))
+        self.reason = SwarmError(str(reason))

@@ -1,0 +1,63 @@
+"""Reads that follow writes: a list waits for the changes whose answers have already gone out."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from swarmproxy.engine.engine import Engine
+from swarmproxy.errors import SwarmError
+
+log = logging.getLogger("swarmproxy.cluster")
+
+PATIENCE_S = 2.0
+
+
+class Unsettled:
+    """Containers that a client has just changed and whose new state has not been read yet."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], int] = {}
+        self._calm = asyncio.Event()
+        self._calm.set()
+
+    def expect(self, engine: Engine, container_id: str) -> Callable[[], None]:
+        """Mark a container as changed; the function that comes back unmarks it, once."""
+        key = (str(engine.address), container_id)
+        self._waiting[key] = self._waiting.get(key, 0) + 1
+        self._calm.clear()
+        done = False
+
+        def settle() -> None:
+            nonlocal done
+            if done:
+                return
+            done = True
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key]
+            if not self._waiting:
+                self._calm.set()
+
+        return settle
+
+    async def calm(self) -> None:
+        """Return when nothing is unsettled, or after `PATIENCE_S`: a stuck engine must not hold a list."""
+        if self._calm.is_set():
+            return
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._calm.wait()
+        except TimeoutError:
+            return
+
+
+async def refresh_then(refresh: Callable[[], Awaitable[object]], settle: Callable[[], None]) -> None:
+    """Read the new state, then unmark. An engine that does not answer is noticed by its own watch, not here."""
+    try:
+        await refresh()
+    except SwarmError as error:
+        log.debug("state not read after a change", extra={"error": str(error)})
+    except Exception:  # a child of the cluster's own group: it must not end the manager
+        log.exception("state not read after a change")
+    finally:
+        settle()
