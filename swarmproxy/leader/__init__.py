@@ -1,0 +1,1 @@
+"""One of several managers leads; the others pass what they are asked to it."""

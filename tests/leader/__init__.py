@@ -1,0 +1,1 @@
+"""Tests of one of several managers that leads."""
