@@ -1,0 +1,42 @@
+"""The application: our own routes by FastAPI, behind the dispatch that forwards all others."""
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from swarmproxy.api import containers, events, images, system
+from swarmproxy.api.dispatch import Dispatch, log_refusal
+from swarmproxy.api.errors import PAGE_NOT_FOUND
+from swarmproxy.api.requests import error_reply
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.placement import Placement
+from swarmproxy.errors import SwarmError
+from swarmproxy.leader.replica import Replica
+from swarmproxy.settings import Settings
+
+
+def build(cluster: Cluster, placement: Placement, settings: Settings, replica: Replica | None = None) -> Dispatch:
+    """Return the ASGI application for one cluster."""
+    app = FastAPI(title="swarmproxy", openapi_url=None, redirect_slashes=False)
+    app.state.cluster = cluster
+    app.state.placement = placement
+    app.state.settings = settings
+    app.state.leadership = replica.leadership if replica is not None else None
+    for module in (system, events, containers, images):
+        app.include_router(module.router)
+    app.add_exception_handler(SwarmError, _refuse)
+    app.add_exception_handler(HTTPException, _no_such_page)
+    return Dispatch(cluster, app, cors=settings.cors, replica=replica)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    if not isinstance(error, SwarmError):
+        raise error
+    log_refusal(request.scope, error)
+    return error_reply(error)
+
+
+async def _no_such_page(_request: Request, error: Exception) -> Response:
+    """Answer an unknown route, or a method that it has not, as a daemon does."""
+    if isinstance(error, HTTPException) and error.status_code not in (404, 405):
+        return error_reply(SwarmError(error.detail))
+    return error_reply(PAGE_NOT_FOUND)

@@ -1,0 +1,161 @@
+"""Containers: what the cluster answers itself. All else about them is forwarded, see `forwarded`."""
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from swarmproxy.api.inspect import with_node
+from swarmproxy.api.listing import item_json, sizes_of
+from swarmproxy.api.requests import body_bytes, cluster_of, error_reply, flag, json_reply, version_of
+from swarmproxy.cluster.asking import ask, refusal
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.placement import CreateRequest, Placement
+from swarmproxy.engine.engine import Engine
+from swarmproxy.errors import BadRequest, SwarmError
+from swarmproxy.model.apiversion import Version
+from swarmproxy.model.filters import Filters, parse_filters
+from swarmproxy.model.listing import ContainerQuery
+from swarmproxy.model.names import style_for
+from swarmproxy.settings import Settings
+from swarmproxy.wire.fetch import Answer
+
+router = APIRouter()
+PRUNE_TIMEOUT_S = 600.0
+
+
+@router.post("/containers/create")
+async def create(request: Request) -> Response:
+    """Place a container, create it there and answer its id."""
+    placement: Placement = request.app.state.placement
+    created = await placement.create(
+        CreateRequest(
+            name=request.query_params.get("name", ""),
+            body=await body_bytes(request),
+            platform=request.query_params.get("platform", ""),
+            registry_auth=request.headers.get("x-registry-auth", ""),
+            version=version_of(request),
+        )
+    )
+    return json_reply(msgspec.json.encode({"Id": created.id, "Warnings": created.warnings}), 201)
+
+
+@router.get("/containers/json")
+@router.get("/containers/ps")
+async def list_containers(request: Request) -> Response:
+    """List the containers of all nodes, from what the cluster knows."""
+    cluster = cluster_of(request)
+    settings: Settings = request.app.state.settings
+    query = ContainerQuery.parse(dict(request.query_params))
+    await refresh_if_asked(cluster, settings, parse_filters(request.query_params.get("filters", "")))
+    await cluster.settled()
+    style = style_for(request.headers.get("user-agent", ""), settings.names)
+    now_ns = time.time_ns()
+    found = cluster.list_containers(query)
+    sizes = await sizes_of(found) if query.size else {}
+    items = [item_json(each, style, now_ns=now_ns, extra=sizes.get(each.container.id, b"")) for each in found]
+    return json_reply(b"[" + b",".join(items) + b"]\n")
+
+
+async def refresh_if_asked(cluster: Cluster, settings: Settings, filters: Filters) -> None:
+    """Read containers anew before a list that has the filters for which the operator wants that.
+
+    An engine that cannot be read leaves the list as it is known. Source: classic Swarm 1.2, api/handlers.go.
+    """
+    name = settings.container_name_refresh_filter
+    if name and name in filters.get("name", ()):
+        engines = cluster.healthy()
+    elif settings.refresh_on_node_filter:
+        engines = [engine for engine in cluster.healthy() if engine.name in filters.get("node", ())]
+    else:
+        return
+    for outcome in await asyncio.gather(*(engine.refresh_containers() for engine in engines), return_exceptions=True):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, SwarmError):
+            raise outcome
+
+
+@router.get("/containers/{name:path}/json")
+async def inspect(name: str, request: Request) -> Response:
+    """Answer what the container's engine says of it now, with `Node` added."""
+    located = cluster_of(request).find_on_healthy(name)
+    query = "?size=1" if flag(request.query_params, "size") else ""
+    answer = await ask(located.engine, version_of(request), "GET", f"/containers/{located.container.id}/json{query}")
+    if answer.status != 200:
+        return passed_on(answer)
+    return json_reply(with_node(answer.body, located.engine))
+
+
+@router.post("/containers/{name:path}/exec")
+async def create_exec(name: str, request: Request) -> Response:
+    """Make an exec instance and remember which engine runs it."""
+    cluster = cluster_of(request)
+    located = cluster.find(name)
+    body = await body_bytes(request)
+    path = f"/containers/{located.container.id}/exec"
+    answer = await ask(located.engine, version_of(request), "POST", path, body=body)
+    if answer.status == 201:
+        cluster.execs.note(msgspec.json.decode(answer.body)["Id"], located.engine)
+    return passed_on(answer)
+
+
+@router.post("/containers/{name:path}/rename")
+async def rename(name: str, request: Request) -> Response:
+    """Rename a container; the new name is held in the whole cluster while its engine takes it."""
+    cluster = cluster_of(request)
+    located = cluster.find_on_healthy(name)
+    new = request.query_params.get("name", "")
+    if not new:
+        raise BadRequest("Neither old nor new names may be empty")
+    with cluster.reservations.name(new, besides=located.container.id):
+        path = f"/containers/{located.container.id}/rename?name={quote(new, safe='')}"
+        answer = await ask(located.engine, version_of(request), "POST", path)
+        if answer.status < 400:
+            await located.engine.refresh_container(located.container.id)
+    return passed_on(answer)
+
+
+@router.post("/containers/prune")
+async def prune(request: Request) -> Response:
+    """Remove stopped containers on all healthy nodes, and add up what each of them says."""
+    cluster = cluster_of(request)
+    query = f"?{request.url.query}" if request.url.query else ""
+    engines = cluster.healthy()
+    answers = await asyncio.gather(*(_prune(engine, version_of(request), query) for engine in engines))
+    deleted: list[str] = []
+    reclaimed = 0
+    failures: list[tuple[Engine, SwarmError]] = []
+    for engine, answer in zip(engines, answers, strict=True):
+        if isinstance(answer, SwarmError):
+            failures.append((engine, answer))
+            continue
+        gone = answer.get("ContainersDeleted") or []
+        deleted += gone
+        reclaimed += answer.get("SpaceReclaimed") or 0
+        for container_id in gone:
+            cluster.removed(engine, container_id)
+    if failures and len(failures) == len(engines):
+        return error_reply(failures[0][1])
+    if failures:
+        raise SwarmError(
+            "\n".join(f"{engine.name}: {error}" for engine, error in failures)
+            + f"\n(the other nodes removed {len(deleted)} containers)"
+        )
+    return json_reply(msgspec.json.encode({"ContainersDeleted": deleted, "SpaceReclaimed": reclaimed}))
+
+
+async def _prune(engine: Engine, version: Version, query: str) -> dict[str, Any] | SwarmError:
+    try:
+        answer = await ask(engine, version, "POST", f"/containers/prune{query}", timeout_s=PRUNE_TIMEOUT_S)
+        if answer.status != 200:
+            return refusal(answer, "/containers/prune")
+        return msgspec.json.decode(answer.body, type=dict[str, Any])
+    except SwarmError as error:
+        return error
+
+
+def passed_on(answer: Answer) -> Response:
+    """Return an engine's answer unchanged."""
+    return Response(answer.body, answer.status, media_type=answer.headers.get("content-type"))

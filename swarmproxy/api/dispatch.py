@@ -1,0 +1,153 @@
+"""The first thing a request meets: forwarded ones go straight to the wire, the rest to the FastAPI application.
+
+This is raw ASGI on purpose. A forwarded request costs a dictionary look-up and the relay; routing it through the
+framework would cost more than all the rest together. `/_ping` is answered here too: clients send it before all else.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, cast
+
+from swarmproxy import __version__
+from swarmproxy.api.errors import body_of, status_of
+from swarmproxy.api.forwarded import match
+from swarmproxy.api.forwarding import Forwarder, exchange_of
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.errors import SwarmError, Unavailable
+from swarmproxy.leader.replica import Replica
+from swarmproxy.model import apiversion
+
+log = logging.getLogger("swarmproxy.api")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+SERVER = f"swarmproxy/{__version__} (linux)".encode()
+JSON = b"application/json"
+RETRY_AFTER_S = b"5"
+CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-headers", b"Origin, X-Requested-With, Content-Type, Accept, X-Registry-Auth"),
+    (b"access-control-allow-methods", b"GET, POST, DELETE, PUT, OPTIONS, HEAD"),
+)
+PING: Headers = [
+    (b"cache-control", b"no-cache, no-store, must-revalidate"),
+    (b"pragma", b"no-cache"),
+    (b"builder-version", b"1"),
+    (b"swarm", b"inactive"),
+]
+
+
+class Dispatch:
+    """The ASGI application that the server runs. `inner` answers what is not forwarded."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        inner: Callable[[Message, Receive, Send], Awaitable[None]],
+        *,
+        cors: bool,
+        replica: Replica | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._inner = inner
+        self._replica = replica
+        self._cors = CORS if cors else ()
+        self._forwarder = Forwarder(cluster, self._cors)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request, or have it answered."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        method: str = scope["method"]
+        try:
+            version, path = apiversion.split_path(scope["path"])
+            found = match(method, path)
+            if self._replica is not None and self._replica.passes_on(path) and method != "OPTIONS":
+                upgrade, endless = (found[0].upgrade, found[0].endless) if found is not None else (False, False)
+                exchange, target = exchange_of(scope), whole_target(scope)
+                if await self._replica.pass_on(exchange, target, upgrade=upgrade, endless=endless):
+                    return
+            if found is not None:
+                await self._forwarder.forward(scope, version or self._cluster.api_version(), path, *found)
+                return
+        except SwarmError as error:
+            log_refusal(scope, error)
+            later = [(b"retry-after", RETRY_AFTER_S)] if isinstance(error, Unavailable) else None
+            await self._reply(scope, status_of(error), body_of(error), JSON, send, later)
+            return
+        if path == "/_ping" and method in ("GET", "HEAD"):
+            await self._reply(scope, 200, b"OK", b"text/plain; charset=utf-8", send, PING)
+        elif method == "OPTIONS":
+            await self._reply(scope, 200, b"", JSON, send)
+        else:
+            scope["path"] = path
+            scope["state"] = {"version": version or self._cluster.api_version()}
+            await self._inner(scope, receive, self._with_headers(scope, send))
+
+    async def _reply(
+        self, scope: Message, status: int, body: bytes, content_type: bytes, send: Send, headers: Headers | None = None
+    ) -> None:
+        if scope["method"] == "HEAD":
+            body = b""
+        all_headers = [
+            (b"content-type", content_type),
+            (b"content-length", b"%d" % len(body)),
+            *(headers or ()),
+            *self._daemon_headers(scope),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": all_headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _with_headers(self, scope: Message, send: Send) -> Send:
+        """Return `send`, which also tells what Docker's clients look for in every answer of a daemon."""
+
+        async def wrapped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                cast("Headers", message["headers"]).extend(self._daemon_headers(scope))
+            await send(message)
+
+        return wrapped
+
+    def _daemon_headers(self, scope: Message) -> Headers:
+        version = self._cluster.api_version(user_agent_of(scope))
+        return [
+            (b"api-version", apiversion.text(version).encode()),
+            (b"server", SERVER),
+            (b"ostype", b"linux"),
+            (b"docker-experimental", b"false"),
+            *self._cors,
+        ]
+
+
+def whole_target(scope: Message) -> bytes:
+    """Return path and query as the client sent them."""
+    query: bytes = scope["query_string"]
+    return cast("bytes", scope["raw_path"]) + (b"?" + query if query else b"")
+
+
+def log_refusal(scope: Message, error: SwarmError) -> None:
+    """Log an error that goes to the client: once, by whoever sends it."""
+    status = status_of(error)
+    log.log(
+        logging.ERROR if status >= 500 else logging.INFO,
+        "HTTP error",
+        extra={
+            "status": status,
+            "error": str(error),
+            "method": scope["method"],
+            "path": scope["path"],
+            "request_id": exchange_of(scope).request_id,
+        },
+    )
+
+
+def user_agent_of(scope: Message) -> str:
+    """Return what the client calls itself; empty if it does not say."""
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            return cast("bytes", value).decode("latin-1")
+    return ""

@@ -1,0 +1,95 @@
+"""`GET /events`: the past from the engines, then the cluster's own stream as it happens."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from swarmproxy.api.requests import cluster_of
+from swarmproxy.cluster.asking import ask
+from swarmproxy.cluster.cluster import Cluster, origin_of
+from swarmproxy.cluster.hub import Subscription
+from swarmproxy.engine.engine import Engine
+from swarmproxy.errors import SwarmError
+from swarmproxy.model.apiversion import DEFAULT
+from swarmproxy.model.event import Event, EventQuery, dress, from_engine
+
+router = APIRouter()
+REPLAY_TIMEOUT_S = 30.0
+
+
+@router.get("/events")
+async def events(request: Request) -> StreamingResponse:
+    """Stream the events of all nodes, one JSON object a line."""
+    query = EventQuery.parse(dict(request.query_params), now_ns=time.time_ns())
+    return StreamingResponse(_lines(cluster_of(request), query), media_type="application/json")
+
+
+async def _lines(cluster: Cluster, query: EventQuery) -> AsyncIterator[bytes]:
+    """Yield event lines: what engines remember since `since`, then live ones until `until` or the client leaves.
+
+    The live stream is opened before the past is asked for, so that nothing falls between the two; what comes
+    twice is told apart by time, kind and object.
+    """
+    subscription = cluster.hub.subscribe(query)
+    try:
+        told: set[tuple[int, str, str, str]] = set()
+        if query.since_ns is not None:
+            for event, line in await _past(cluster, query):
+                told.add(_identity(event))
+                yield line
+        if query.until_ns is not None and query.until_ns <= time.time_ns():
+            return
+        async for batch in _until(subscription, query.until_ns):
+            yield b"".join(line for event, line in batch if not told or _identity(event) not in told)
+    finally:
+        cluster.hub.unsubscribe(subscription)
+
+
+async def _until(subscription: Subscription, until_ns: int | None) -> AsyncIterator[list[tuple[Event, bytes]]]:
+    """Yield the live batches and stop when the clock reaches `until_ns`."""
+    batches = subscription.batches()
+    while True:
+        wait_s = None if until_ns is None else max(0.0, (until_ns - time.time_ns()) / 1e9)
+        try:
+            async with asyncio.timeout(wait_s):
+                batch = await anext(batches)
+        except (TimeoutError, StopAsyncIteration):
+            return
+        yield [each for each in batch if until_ns is None or each[0].time_ns <= until_ns]
+
+
+def _identity(event: Event) -> tuple[int, str, str, str]:
+    return event.time_ns, event.type, event.action, event.actor_id
+
+
+async def _past(cluster: Cluster, query: EventQuery) -> list[tuple[Event, bytes]]:
+    """Return what the healthy engines remember of the time asked for, in the order of their clocks."""
+    until_ns = min(query.until_ns or time.time_ns(), time.time_ns())
+    found: list[tuple[Event, bytes]] = []
+    for events_of_one in await asyncio.gather(*(_past_of(engine, query, until_ns) for engine in cluster.healthy())):
+        found += events_of_one
+    found.sort(key=lambda each: each[0].time_ns)
+    return found
+
+
+async def _past_of(engine: Engine, query: EventQuery, until_ns: int) -> list[tuple[Event, bytes]]:
+    """Ask one engine for its past. One that does not answer in time is left out: the stream must begin."""
+    since, until = (f"{ns // 10**9}.{ns % 10**9:09d}" for ns in (query.since_ns or 0, until_ns))
+    path = f"/events?since={since}&until={until}"
+    try:
+        answer = await ask(engine, DEFAULT, "GET", path, timeout_s=REPLAY_TIMEOUT_S)
+    except SwarmError:
+        return []
+    node = origin_of(engine)
+    found: list[tuple[Event, bytes]] = []
+    for line in answer.body.splitlines() if answer.status == 200 else ():
+        try:
+            event = from_engine(line, skew_ns=engine.skew_ns)
+        except SwarmError:
+            continue
+        if query.matches(event, node):
+            found.append((event, dress(event, node)))
+    return found

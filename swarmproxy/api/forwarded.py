@@ -1,0 +1,106 @@
+"""The routes that go to the engine that owns the object, and what each of them needs of the relay."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Owner(Enum):
+    """Whose engine a request belongs to."""
+
+    CONTAINER = "containers"
+    EXEC = "exec"
+    IMAGE = "images"
+    SAVED = "images/get"  # all images that the query names
+    COMMITTED = "commit"  # the container that the query names
+    ANYONE = ""  # any healthy member will do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Route:
+    """How one kind of request is forwarded."""
+
+    owner: Owner
+    action: str = ""
+    upgrade: bool = False  # may become a raw stream
+    endless: bool = False  # lasts as long as the client likes: ended at once when the manager drains
+    finish: bool = False  # what the engine has begun is not undone because the client went away
+    changes: bool = False  # the container is another one afterwards
+    removes: bool = False
+    makes_image: bool = False
+    needs_healthy: bool = True  # else it is tried, and the engine's silence is the answer
+    answers_within_s: float | None = None  # until the engine's head; None: it may take for ever
+
+
+SOON_S = 60.0
+_Table = dict[tuple[str, str], Route]
+
+
+def _rows(
+    owner: Owner, soon: str = "", streams: str = "", endless: str = "", upgrades: str = "", changes: str = ""
+) -> _Table:
+    """Return the routes of one kind of object. Each word is `METHOD:action`."""
+    table: _Table = {}
+    for words, how in (
+        (soon, {"answers_within_s": SOON_S}),
+        (streams, {}),
+        (endless, {"endless": True}),
+        (upgrades, {"upgrade": True}),
+        (changes, {"finish": True, "changes": True}),
+    ):
+        for word in words.split():
+            method, _, action = word.partition(":")
+            table[method, action] = Route(owner=owner, action=action, **how)
+    return table
+
+
+# By method and what follows the object's name in the path. Source: classic Swarm 1.2, api/primary.go.
+_CONTAINERS = _rows(
+    Owner.CONTAINER,
+    soon="GET:top HEAD:archive POST:resize",
+    streams="GET:changes GET:export GET:archive PUT:archive",
+    endless="GET:logs GET:stats POST:wait",
+    upgrades="POST:attach GET:attach/ws",
+    changes="POST:stop POST:restart POST:kill POST:pause POST:unpause POST:update",
+) | {
+    ("POST", "start"): Route(owner=Owner.CONTAINER, action="start", finish=True, changes=True, needs_healthy=False),
+    ("DELETE", ""): Route(owner=Owner.CONTAINER, finish=True, removes=True, needs_healthy=False),
+}
+_EXECS = _rows(Owner.EXEC, soon="GET:json POST:resize", upgrades="POST:start")
+_IMAGES = _rows(Owner.IMAGE, soon="GET:json GET:history", streams="GET:get POST:push")
+_COMMIT = Route(owner=Owner.COMMITTED, finish=True, makes_image=True)
+_SAVE = Route(owner=Owner.SAVED)
+_ANYONE = {
+    ("POST", "/auth"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
+    ("GET", "/images/search"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
+}
+
+
+def match(method: str, path: str) -> tuple[Route, str] | None:
+    """Return the route of a path without its version, and the object's name in it; None if it is not forwarded.
+
+    Names may hold slashes (`node/name`, `registry/name`), so an action is what stands last.
+    """
+    if path.startswith("/containers/"):
+        return _match(_CONTAINERS, method, path[12:])
+    if path.startswith("/exec/"):
+        return _match(_EXECS, method, path[6:])
+    if path == "/commit" and method == "POST":
+        return _COMMIT, ""
+    if path == "/images/get" and method == "GET":
+        return _SAVE, ""
+    if route := _ANYONE.get((method, path)):
+        return route, ""
+    if path.startswith("/images/"):
+        return _match(_IMAGES, method, path[8:])
+    return None
+
+
+def _match(table: _Table, method: str, rest: str) -> tuple[Route, str] | None:
+    name, slash, action = rest.rpartition("/")
+    if action == "ws" and name.endswith("/attach"):
+        name, action = name[: -len("/attach")], "attach/ws"
+    if slash and name and (route := table.get((method, action))):
+        return route, name
+    if rest and (route := table.get((method, ""))):
+        return route, rest
+    return None

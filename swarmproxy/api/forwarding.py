@@ -1,0 +1,112 @@
+"""A request on its way to the engine that it belongs to: found, its path rewritten, handed to the wire."""
+
+from collections.abc import Callable, MutableMapping
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote
+
+from swarmproxy.api.forwarded import Owner, Route
+from swarmproxy.cluster.asking import unreachable, versioned
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.images import owner as image_owner
+from swarmproxy.cluster.images import owner_of_all
+from swarmproxy.engine.engine import Engine
+from swarmproxy.errors import EngineUnreachable
+from swarmproxy.model.apiversion import Version
+from swarmproxy.wire.relay import Exchange, RelayOptions
+
+Scope = MutableMapping[str, Any]
+Effect = Callable[[], None]
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return what the wire offers beside ASGI for this request."""
+    return cast("Exchange", scope["extensions"]["swarmproxy.exchange"])
+
+
+class Forwarder:
+    """Forwards requests of one cluster. `headers` are added to every answer."""
+
+    def __init__(self, cluster: Cluster, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        self._cluster = cluster
+        self._headers = headers
+        self._options: dict[Route, RelayOptions] = {}  # of routes without effect, made once
+
+    async def forward(self, scope: Scope, version: Version, path: str, route: Route, name: str) -> None:
+        """Let the engine answer. `path` has no version. Raises SwarmError while nothing has been answered."""
+        query: bytes = scope["query_string"]
+        container_id = ""
+        match route.owner:
+            case Owner.CONTAINER | Owner.COMMITTED:
+                if route.owner is Owner.COMMITTED:
+                    name = dict(parse_qsl(query.decode("latin-1"))).get("container", "")
+                find = self._cluster.find_on_healthy if route.needs_healthy else self._cluster.find
+                located = find(name)
+                engine, container_id = located.engine, located.container.id
+                if route.owner is Owner.COMMITTED:
+                    query = replace_parameter(query, b"container", container_id.encode())
+                else:
+                    # by position, never by searching the text: a container may be called `containers`
+                    path = (
+                        f"/containers/{container_id}/{route.action}" if route.action else f"/containers/{container_id}"
+                    )
+            case Owner.EXEC:
+                engine = await self._cluster.execs.find(name, self._cluster.engines())
+                path = f"/exec/{quote(name)}/{route.action}"
+            case Owner.IMAGE:
+                engine = image_owner(self._cluster, name)
+                path = f"/images/{quote(name, safe='/:@')}/{route.action}"
+            case Owner.SAVED:
+                names = [value for key, value in parse_qsl(query.decode("latin-1")) if key == "names"]
+                engine = owner_of_all(self._cluster, names)
+            case Owner.ANYONE:
+                engine = self._cluster.any_healthy()
+        target = versioned(engine, version, path).encode("ascii")
+        if query:
+            target += b"?" + query
+        options, effects = self._how(route, engine, container_id)
+        try:
+            status = await exchange_of(scope).relay(engine.pool, target, options=options)
+        except EngineUnreachable as error:
+            raise unreachable(engine, error) from error
+        finally:
+            for effect in effects:
+                effect()
+        if status and route.answers_within_s is not None:
+            engine.note_success()  # the end of a stream says nothing of the engine: its answer came long ago
+
+    def _how(self, route: Route, engine: Engine, container_id: str) -> tuple[RelayOptions, list[Effect]]:
+        """Return how to relay, and the list in which what is to be done afterwards will stand."""
+        effects: list[Effect] = []
+        if not (route.removes or route.changes or route.makes_image):
+            options = self._options.get(route)
+            if options is None:
+                options = self._options[route] = self._options_for(route, None)
+            return options, effects
+
+        def on_head(status: int) -> None:
+            engine.note_success()
+            # before the client hears of it: its next request must find the new state, or wait for it
+            if route.removes and status in (204, 404):
+                self._cluster.removed(engine, container_id)
+            elif route.changes and status < 400:
+                effects.append(self._cluster.changed(engine, container_id))
+            elif route.makes_image and status == 201:
+                effects.append(self._cluster.images_changed(engine))
+
+        return self._options_for(route, on_head), effects
+
+    def _options_for(self, route: Route, on_head: Callable[[int], None] | None) -> RelayOptions:
+        return RelayOptions(
+            upgrade=route.upgrade,
+            finish=route.finish,
+            endless=route.endless,
+            head_timeout_s=route.answers_within_s,
+            on_head=on_head,
+            headers=self._headers,
+        )
+
+
+def replace_parameter(query: bytes, name: bytes, value: bytes) -> bytes:
+    """Return `query` with the parameter `name` set to `value`, and all else as it came."""
+    parts = [part for part in query.split(b"&") if part.partition(b"=")[0] != name]
+    return b"&".join([name + b"=" + value, *parts])

@@ -1,0 +1,117 @@
+"""Images: the merged list, and what is done on all nodes.
+
+Questions about one image are forwarded, see `forwarded`.
+"""
+
+import time
+from urllib.parse import parse_qsl
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from swarmproxy.api.broadcasts import BroadcastReply
+from swarmproxy.api.progress import IMPORTING, Board, Wording, loading, pulling
+from swarmproxy.api.requests import cluster_of, flag, json_reply, version_of
+from swarmproxy.cluster import images
+from swarmproxy.cluster.broadcast import Broadcast, StreamRequest
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.tee import Tee
+from swarmproxy.engine.engine import Engine, State
+from swarmproxy.errors import BadRequest, Unavailable
+from swarmproxy.model.image import familiar
+from swarmproxy.model.image_listing import Holder, ImageQuery, list_images
+
+router = APIRouter()
+
+NODE = "node"
+NODE_HEADER = "x-swarmproxy-node"
+_PASSED_ON = frozenset(("content-type", "user-agent", "x-registry-auth", "x-registry-config"))
+
+
+@router.post("/images/create")
+async def create(request: Request) -> Response:
+    """Pull or import an image on all healthy nodes, or on the one that is asked for."""
+    parameters = request.query_params
+    if reference := parameters.get("fromImage", ""):
+        if tag := parameters.get("tag", ""):
+            reference += f"@{tag}" if ":" in tag else f":{tag}"
+        return _broadcast(request, pulling(familiar(reference)), with_body=False)
+    source = parameters.get("fromSrc", "")
+    if not source:
+        raise BadRequest("no image to pull (fromImage) and no source to import (fromSrc)")
+    return _broadcast(request, IMPORTING, with_body=source == "-")
+
+
+@router.post("/images/load")
+async def load(request: Request) -> Response:
+    """Load the images in the body on all healthy nodes, or on the one asked for, while it comes in."""
+    return _broadcast(request, loading(quiet=flag(request.query_params, "quiet")), with_body=True)
+
+
+@router.get("/images/json")
+async def list_all(request: Request) -> Response:
+    """List the images of all nodes, one item for each ID, from what the cluster knows."""
+    cluster = cluster_of(request)
+    await cluster.settled()
+    version = version_of(request)
+    query = ImageQuery.parse(dict(request.query_params), version=version, now_ns=time.time_ns())
+    engines = sorted(cluster.engines(), key=lambda engine: engine.state is not State.HEALTHY)
+    holders = [Holder((engine.name, engine.id), engine.images) for engine in engines]
+    return json_reply(b"[" + b",".join(list_images(holders, query, version=version)) + b"]\n")
+
+
+@router.post("/images/prune")
+async def prune(request: Request) -> Response:
+    """Remove unused images on all healthy nodes, and add up what each of them says."""
+    pruned = await images.prune(cluster_of(request), _query(request), version_of(request))
+    return json_reply(msgspec.json.encode(pruned) + b"\n")
+
+
+@router.delete("/images/{name:path}")
+async def remove(name: str, request: Request) -> Response:
+    """Remove an image on all nodes that hold it."""
+    removed = await images.remove(cluster_of(request), name, _query(request), version_of(request))
+    return json_reply(msgspec.json.encode(removed) + b"\n")
+
+
+@router.post("/images/{name:path}/tag")
+async def tag(name: str, request: Request) -> Response:
+    """Tag an image on all nodes that hold it."""
+    await images.tag(cluster_of(request), name, _query(request), version_of(request))
+    return Response(status_code=201)
+
+
+def _broadcast(request: Request, wording: Wording, *, with_body: bool) -> Response:
+    """Send the request on as it is, to the nodes that are to take part."""
+    taking_part, left_out = _nodes(cluster_of(request), request)
+    path = f"{request.scope['path']}{_query(request)}"
+    passed_on = [
+        (name, value) for name, value in request.headers.items() if name in _PASSED_ON or name.startswith("x-meta-")
+    ]
+    asked = StreamRequest(path=path, version=version_of(request), headers=passed_on)
+    tee = Tee() if with_body else None
+    return BroadcastReply(Broadcast(taking_part, asked, tee=tee), Board(wording, taking_part, left_out), tee=tee)
+
+
+def _nodes(cluster: Cluster, request: Request) -> tuple[list[Engine], list[Engine]]:
+    """Return the engines that take part, and those left out as they do not answer. Raises Unavailable."""
+    if wanted := request.query_params.get(NODE) or request.headers.get(NODE_HEADER):
+        engine = cluster.engine_named(wanted)
+        if engine.state is not State.HEALTHY:
+            raise Unavailable(f"the node {images.title(engine)} is {engine.state.value}")
+        return [engine], []
+    healthy = cluster.healthy()
+    if not healthy:
+        raise Unavailable("No healthy node available in the cluster")
+    return healthy, [engine for engine in cluster.engines() if engine.state is not State.HEALTHY]
+
+
+def _query(request: Request) -> str:
+    """Return the query to pass on, with its question mark: the client's, less what is said to us."""
+    query: bytes = request.scope["query_string"]
+    parts = [part for part in query.decode("latin-1").split("&") if part and not _names_a_node(part)]
+    return "?" + "&".join(parts) if parts else ""
+
+
+def _names_a_node(part: str) -> bool:
+    return any(name == NODE for name, _ in parse_qsl(part, keep_blank_values=True))

@@ -1,0 +1,69 @@
+"""What our own routes read from a request: the cluster, the version, parameters and bounded bodies."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
+
+from swarmproxy.api.errors import body_of, status_of
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.errors import BadRequest, SwarmError, TooLarge
+from swarmproxy.model.apiversion import Version
+
+JSON = "application/json"
+BODY_LIMIT = 16 * 1024 * 1024
+
+
+def cluster_of(request: Request) -> Cluster:
+    """Return the cluster that this application serves."""
+    return cast("Cluster", request.app.state.cluster)
+
+
+def version_of(request: Request) -> Version:
+    """Return the API version the request is in; an unversioned one is in the cluster's."""
+    return cast("Version", request.scope["state"]["version"])
+
+
+def flag(parameters: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    """Return a boolean parameter as Docker reads it: empty, `0`, `no`, `false` and `none` are false."""
+    text = parameters.get(name)
+    if text is None:
+        return default
+    return text.strip().lower() not in ("", "0", "no", "false", "none")
+
+
+def number(parameters: Mapping[str, str], name: str, *, default: int = 0) -> int:
+    """Return a whole number. Raises BadRequest for anything else."""
+    text = parameters.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError as error:
+        raise BadRequest(f"invalid value {text!r} for parameter {name}: not a number") from error
+
+
+async def body_bytes(request: Request, *, limit: int = BODY_LIMIT) -> bytes:
+    """Return the whole body. Raises TooLarge when it is over `limit` bytes, BadRequest if the client leaves before."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"request body is larger than {limit} bytes")
+            chunks.append(chunk)
+    except ClientDisconnect as error:
+        raise BadRequest("the client left before its request was complete") from error
+    return b"".join(chunks)
+
+
+def json_reply(body: bytes, status: int = 200) -> Response:
+    """Return an answer whose Content-Type is exactly what Docker's clients compare with."""
+    return Response(body, status, media_type=JSON)
+
+
+def error_reply(error: SwarmError) -> Response:
+    """Return `error` in Docker's form."""
+    return json_reply(body_of(error), status_of(error))

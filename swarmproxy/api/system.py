@@ -1,0 +1,193 @@
+"""The cluster as a daemon: `/version` and `/info`."""
+
+import datetime
+import os
+import platform
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from swarmproxy import __version__
+from swarmproxy.api.requests import cluster_of, json_reply
+from swarmproxy.cluster.cluster import Cluster, Source
+from swarmproxy.cluster.nodes import snapshot
+from swarmproxy.engine.engine import Engine
+from swarmproxy.leader.leadership import Leadership
+from swarmproxy.model import apiversion
+from swarmproxy.model.info import NodeLine, system_status, totals
+from swarmproxy.scheduler.filters import choose
+from swarmproxy.scheduler.resources import NANO, percent_of, used_nano, with_overcommit
+from swarmproxy.settings import Settings
+
+router = APIRouter()
+_plugins_decoder = msgspec.json.Decoder(dict[str, list[str] | None] | None)
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@router.get("/version")
+async def version(request: Request) -> Response:
+    """Answer who we are and what API we speak. Clients that negotiate by `/version` read `ApiVersion`."""
+    settings: Settings = request.app.state.settings
+    spoken = apiversion.text(cluster_of(request).api_version(request.headers.get("user-agent", "")))
+    details = {
+        "ApiVersion": spoken,
+        "MinAPIVersion": apiversion.text(apiversion.OLDEST),
+        "Os": "linux",
+        "Arch": architecture(),
+        "KernelVersion": platform.release(),
+    }
+    answer: dict[str, Any] = {
+        "Platform": {"Name": "swarmproxy"},
+        "Components": [
+            {"Name": "swarmproxy", "Version": __version__, "Details": details},
+        ],
+        "Version": f"swarmproxy/{__version__}",
+        **details,
+        "GitCommit": "",
+        "GoVersion": f"python{platform.python_version()}",
+        "BuildTime": "",
+    }
+    if settings.experimental:
+        answer["Experimental"] = True
+    return json_reply(msgspec.json.encode(answer) + b"\n")
+
+
+@router.get("/info")
+async def info(request: Request) -> Response:
+    """Answer the sums of all nodes, and the node table of classic in `SystemStatus`."""
+    cluster = cluster_of(request)
+    settings: Settings = request.app.state.settings
+    engines = cluster.engines()
+    known = [engine for engine in engines if engine.facts is not None]
+    lines = [_line(cluster, engine, settings.overcommit) for engine in engines]
+    total = totals(lines)
+    now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
+    source = cluster.source
+    leadership: Leadership | None = request.app.state.leadership
+    primary = leadership.standing.leader if leadership is not None and not leadership.leads else None
+    answer: dict[str, Any] = {
+        "ID": "",
+        "Name": socket.gethostname(),
+        "ServerVersion": f"swarmproxy/{__version__}",
+        "Containers": total.containers,
+        "ContainersRunning": total.running,
+        "ContainersPaused": total.paused,
+        "ContainersStopped": total.stopped,
+        "Images": sum(1 for engine in known for image in engine.images.values() if image.tags or image.digests),
+        "NEventsListener": cluster.hub.readers,
+        "NCPU": total.cpus,
+        "MemTotal": total.memory_bytes,
+        "SystemTime": now.isoformat().replace("+00:00", "Z"),
+        "OperatingSystem": "linux",
+        "OSType": "linux",
+        "Architecture": architecture(),
+        "KernelVersion": platform.release(),
+        "Driver": "",
+        "DriverStatus": None,
+        "SystemStatus": system_status(
+            "primary" if primary is None else "replica",
+            settings.strategy,
+            [each.name for each in choose(settings.filters)],
+            lines,
+            primary=primary or "",
+        ),
+        "Plugins": _plugins(known),
+        "MemoryLimit": True,
+        "SwapLimit": True,
+        "CpuCfsPeriod": True,
+        "CpuCfsQuota": True,
+        "CPUShares": True,
+        "CPUSet": True,
+        "PidsLimit": True,
+        "IPv4Forwarding": True,
+        "BridgeNfIptables": True,
+        "BridgeNfIp6tables": True,
+        "OomKillDisable": True,
+        "KernelMemory": False,
+        "Debug": settings.debug,
+        "ExperimentalBuild": settings.experimental,
+        "HttpProxy": os.environ.get("http_proxy", ""),
+        "HttpsProxy": os.environ.get("https_proxy", ""),
+        "NoProxy": os.environ.get("no_proxy", ""),
+        "Labels": _source_labels(source),
+        "Swarm": {
+            "LocalNodeState": "inactive",
+            "ControlAvailable": False,
+            "Error": "",
+            "RemoteManagers": None,
+        },
+        "Runtimes": None,
+        "DefaultRuntime": "",
+        "LiveRestoreEnabled": False,
+        "SecurityOptions": None,
+        "Warnings": [f"discovery: {source.error}"] if source.error else None,
+    }
+    return json_reply(msgspec.json.encode(answer) + b"\n")
+
+
+def _source_labels(source: Source) -> list[str]:
+    """Return where the list of members comes from, and when it was last known to be right."""
+    labels = [f"com.docker.swarm.discovery={source.url}"] if source.url else []
+    if source.read_at:
+        read_at = datetime.datetime.fromtimestamp(source.read_at, datetime.UTC).isoformat(timespec="seconds")
+        labels.append(f"com.docker.swarm.discovery.read-at={read_at.replace('+00:00', 'Z')}")
+    return labels
+
+
+def architecture() -> str:
+    """Return the manager's own architecture by Docker's name."""
+    return _ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+def _counts(states: Mapping[str, int]) -> tuple[int, int, int]:
+    """Return how many containers run, are paused, and are neither. One that restarts counts as running."""
+    running = states.get("running", 0) + states.get("restarting", 0)
+    paused = states.get("paused", 0)
+    return running, paused, sum(states.values()) - running - paused
+
+
+def _plugins(known: list[Engine]) -> dict[str, Any]:
+    """Return the drivers that any node has: a create that asks for one can be placed."""
+    merged: dict[str, set[str]] = {"Volume": set(), "Network": set(), "Authorization": set(), "Log": set()}
+    for engine in known:
+        plugins = _plugins_decoder.decode(engine.facts.plugins) if engine.facts else None
+        for kind, names in (plugins or {}).items():
+            merged.setdefault(kind, set()).update(names or ())
+    return {kind: sorted(names) for kind, names in merged.items()}
+
+
+def _line(cluster: Cluster, engine: Engine, overcommit: float) -> NodeLine:
+    """Return what the table says of one node."""
+    facts = engine.facts
+    if facts is None:
+        return NodeLine(
+            name="",
+            address=str(engine.address),
+            status=engine.state.value,
+            error=engine.error,
+            updated_at=engine.updated_at,
+        )
+    node = snapshot(engine, cluster.reservations.on(engine))
+    percent = percent_of(overcommit)
+    running, paused, stopped = _counts(engine.usage.states)
+    return NodeLine(
+        name=engine.name,
+        id=engine.id,
+        address=str(engine.address),
+        status=engine.state.value,
+        running=running,
+        paused=paused,
+        stopped=stopped,
+        reserved_cpus=used_nano(node) // NANO,
+        total_cpus=with_overcommit(node.cpus, percent),
+        reserved_memory_bytes=node.used_memory_bytes,
+        total_memory_bytes=with_overcommit(node.memory_bytes, percent),
+        labels=facts.labels,
+        error=engine.error,
+        updated_at=engine.updated_at,
+        server_version=facts.server_version,
+    )

@@ -1,0 +1,82 @@
+"""A manager's front end over scripted daemons, and a client of it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+
+from swarmproxy.api import app as api
+from swarmproxy.api.dispatch import Dispatch
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.images import Pulls
+from swarmproxy.cluster.placement import Placement
+from swarmproxy.server import Server, listening
+from swarmproxy.settings import Listen, Settings
+from swarmproxy.wire.address import Address
+from tests.cluster.image_daemon import ImageDaemon, clustered
+
+PATIENCE_S = 20.0
+
+
+class Front:
+    """A manager's front end, and a client of it."""
+
+    def __init__(self, cluster: Cluster, client: httpx.AsyncClient, port: int) -> None:
+        self.cluster, self.client, self.port = cluster, client, port
+
+    async def post(self, target: str, **options: Any) -> httpx.Response:
+        return await self.client.post(target, **options)
+
+    async def lines(self, target: str, **options: Any) -> list[dict[str, Any]]:
+        """POST and return the lines of the answer, whose head must be that of a stream of JSON."""
+        answer = await self.client.post(target, **options)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/json"
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def without_placement(cluster: Cluster) -> Dispatch:
+    """Return the application of a cluster that places no containers."""
+    placement = Placement(cluster, lambda _spec, _nodes: [], Pulls(), lambda: "")
+    return api.build(cluster, placement, Settings(discovery="nodes://"))
+
+
+@asynccontextmanager
+async def front(
+    daemons: Sequence[ImageDaemon],
+    *,
+    dead: Sequence[Address] = (),
+    build: Callable[[Cluster], Dispatch] = without_placement,
+) -> AsyncIterator[Front]:
+    """Serve a cluster of `daemons` on a free port."""
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(clustered(daemons, dead=dead))
+        server = Server(build(cluster), tls=None, drain_timeout_s=1.0)
+        sockets = stack.enter_context(listening([Listen("127.0.0.1", 0)]))
+        port = sockets[0].getsockname()[1]
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks.create_task(server.serve(sockets), name="server under test")
+        stack.callback(server.drain)
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, trust_env=False)
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    await client.get("/_ping")
+                    break
+                except httpx.TransportError:
+                    await asyncio.sleep(0.01)
+        yield Front(cluster, client, port)
+
+
+def of_node(lines: list[dict[str, Any]], node: str) -> list[str]:
+    """Return what the lines of one node say."""
+    return [line["status"] for line in lines if line.get("id") == node]
+
+
+def progress(current: int, total: int) -> dict[str, int]:
+    return {"current": current, "total": total}
