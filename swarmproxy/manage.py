@@ -1,0 +1,183 @@
+"""The composition root of `swarmproxy manage`: everything is built and wired here, and nowhere else."""
+
+import asyncio
+import functools
+import logging
+import os
+import random
+import secrets
+import signal
+import ssl
+import time
+from collections.abc import Callable, Sequence
+
+import uvloop
+
+from discovery import Backend, DiscoveryError, DiscoveryRefusedError, open_backend, open_election
+from discovery.election import Election
+from swarmproxy import __version__, errors
+from swarmproxy.api import app as api
+from swarmproxy.cluster.cluster import Cluster, Source
+from swarmproxy.cluster.images import Pulls
+from swarmproxy.cluster.placement import Placement
+from swarmproxy.engine.engine import Engine
+from swarmproxy.leader.leadership import Leadership
+from swarmproxy.leader.replica import Replica
+from swarmproxy.model.node import Node
+from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.scheduler.filters import choose
+from swarmproxy.scheduler.resources import percent_of
+from swarmproxy.scheduler.scheduler import place
+from swarmproxy.scheduler.strategy import Strategy
+from swarmproxy.server import Server, listening
+from swarmproxy.settings import Settings, Tls
+from swarmproxy.wire import tls
+from swarmproxy.wire.address import Address
+
+log = logging.getLogger("swarmproxy.manage")
+
+TAKE_OVER_S = 3.0  # after the lock of a leader that died has ended, another one answers within this time
+PATIENCE_MAX_S = 30.0  # for which a request waits for a leader, however long its lock lives
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code. Raises ConfigError when it cannot begin."""
+    return uvloop.run(_manage(settings))
+
+
+async def _manage(settings: Settings) -> int:
+    engine_tls = _as_client(settings.engine_tls)
+    server_tls = _towards_clients(settings.tls)
+    try:
+        backend = open_backend(settings.discovery, heartbeat_s=settings.heartbeat_s, options=settings.discovery_options)
+        election = _election(settings)
+    except DiscoveryError as error:
+        raise errors.ConfigError(str(error)) from error
+
+    def build(cluster: Cluster, address: Address) -> Engine:
+        return Engine(address, settings=settings.engine, tls=engine_tls, observer=cluster, claim=cluster.claim)
+
+    cluster = Cluster(build, time.time)
+    placement = Placement(cluster, _ranking(settings), Pulls(), new_swarm_id, create_retries=settings.create_retry)
+    replica = _replica(settings, election, cluster)
+    server = Server(
+        api.build(cluster, placement, settings, replica), tls=server_tls, drain_timeout_s=settings.drain_timeout_s
+    )
+    with listening(settings.hosts, settings.socket_group) as sockets:
+        campaign: asyncio.Task[None] | None = None
+
+        def drain() -> None:
+            if replica is not None and campaign is not None:
+                replica.leadership.resign()
+                campaign.cancel()  # frees the lock: the next leader need not wait for our requests to end
+            cluster.hub.close()
+            server.drain()
+
+        _on_signals(drain)
+        log.info("swarmproxy is starting", extra={"version": __version__, "discovery": backend.source})
+        try:
+            async with cluster.running(), asyncio.TaskGroup() as tasks:
+                following = tasks.create_task(_follow(backend, cluster), name="discovery")
+                if replica is not None:
+                    campaign = tasks.create_task(replica.run(), name="replica")
+                await server.serve(sockets)
+                following.cancel()
+                if replica is not None:
+                    await replica.close()
+        except* DiscoveryRefusedError as refusals:
+            raise errors.ConfigError(str(_innermost(refusals))) from refusals
+    log.info("swarmproxy has stopped")
+    return 0
+
+
+def _innermost(group: BaseException) -> BaseException:
+    """Return the first error that is no group."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def _election(settings: Settings) -> Election | None:
+    """Return the election that this manager takes part in, if any. Raises DiscoveryError."""
+    if settings.replication is None:
+        return None
+    return open_election(settings.discovery, ttl_s=settings.replication.ttl_s, options=settings.discovery_options)
+
+
+def _replica(settings: Settings, election: Election | None, cluster: Cluster) -> Replica | None:
+    """Return this manager's part in a group of managers, if there is one.
+
+    They reach each other with the files that they serve with: as with classic, the certificate is a client's as well.
+    """
+    if settings.replication is None or election is None:
+        return None
+    return Replica(
+        Leadership(election, settings.replication.advertise, cluster.catch_up),
+        patience_s=min(settings.replication.ttl_s + TAKE_OVER_S, PATIENCE_MAX_S),
+        tls=_as_client(settings.tls),
+    )
+
+
+def _as_client(files: Tls | None) -> ssl.SSLContext | None:
+    """Return the context of connections that we dial; None for plain TCP."""
+    if files is None:
+        return None
+    return tls.client_context(cert=files.cert, key=files.key, ca=files.ca, verify=files.verify)
+
+
+def _towards_clients(files: Tls | None) -> ssl.SSLContext | None:
+    """Return the context of the listeners; None for plain TCP."""
+    if files is None:
+        return None
+    if files.cert is None or files.key is None:
+        raise errors.ConfigError("--tlscert and --tlskey must be provided when using --tls")
+    return tls.server_context(cert=files.cert, key=files.key, ca=files.ca if files.verify else None)
+
+
+async def _follow(backend: Backend, cluster: Cluster) -> None:
+    """Keep the cluster's members as discovery lists them. A source that fails removes nobody."""
+    cluster.source = Source(backend.source)
+    failed = False
+    async for listing in backend.watch():
+        cluster.source = Source(
+            backend.source, read_at=listing.read_at, entries=len(listing.entries), error=listing.error
+        )
+        if listing.error:
+            log.error("Discovery error", extra={"error": listing.error})
+        elif failed:
+            log.info("discovery works again")
+        failed = bool(listing.error)
+        cluster.follow([str(entry) for entry in listing.entries])
+
+
+def _on_signals(drain: Callable[[], None]) -> None:
+    """Have the first SIGTERM or SIGINT drain, and the second end this process at once."""
+    loop = asyncio.get_running_loop()
+
+    def first(name: str) -> None:
+        log.info("draining", extra={"signal": name})
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, os._exit, 1)
+        drain()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, first, each.name)
+
+
+def new_swarm_id() -> str:
+    """Return 64 random hexadecimal digits. The short form is never all decimal: it could be taken for a number."""
+    while True:
+        swarm_id = secrets.token_hex(32)
+        if not swarm_id[:12].isdecimal():
+            return swarm_id
+
+
+def _ranking(settings: Settings) -> Callable[[ContainerSpec, Sequence[Node]], list[Node]]:
+    """Return the scheduler as the operator asked for it."""
+    return functools.partial(
+        place,
+        strategy=Strategy.parse(settings.strategy),
+        filters=choose(settings.filters),
+        overcommit_percent=percent_of(settings.overcommit),
+        shuffle=lambda nodes: random.sample(nodes, len(nodes)),
+    )

@@ -1,0 +1,132 @@
+"""The listening sockets and the server on them: several addresses, one application, an orderly end."""
+
+import asyncio
+import contextlib
+import grp
+import logging
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from swarmproxy.errors import ConfigError
+from swarmproxy.settings import Listen
+from swarmproxy.wire.protocol import Limits, protocol_factory
+
+log = logging.getLogger("swarmproxy.server")
+
+SOCKET_MODE = 0o660
+BACKLOG = 4096
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, woken when it has something to do, with signals left to the composition root."""
+
+    def __init__(self, app: Any, *, tls: ssl.SSLContext | None, drain_timeout_s: float) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=protocol_factory(tls=tls, limits=Limits()),  # type: ignore[arg-type]
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=120,
+                timeout_graceful_shutdown=max(1, round(drain_timeout_s)),
+            )
+        )
+        self._end = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+    async def main_loop(self) -> None:
+        """Wait for `drain`."""
+        await self._end.wait()
+
+    def drain(self) -> None:
+        """Stop accepting, let short requests end, end streams; `serve` returns within the drain timeout."""
+        self.should_exit = True
+        self._end.set()
+
+
+@contextlib.contextmanager
+def listening(hosts: Sequence[Listen], socket_group: str = "") -> Iterator[list[socket.socket]]:
+    """Yield sockets that listen on `hosts`, and take them away again. Raises ConfigError."""
+    with contextlib.ExitStack() as opened:
+        sockets: list[socket.socket] = []
+        for host in hosts:
+            try:
+                listener = _listen_unix(host, socket_group) if host.path else _listen_tcp(host)
+            except OSError as error:
+                # Source: classic Swarm 1.2, api/server.go
+                hint = ""
+                if ":2375" in str(host):
+                    hint = ": is Docker already running on this machine? Try using a different port"
+                raise ConfigError(f"listen on {host}: {error.strerror or error}{hint}") from error
+            opened.callback(_close, listener, host)
+            sockets.append(listener)
+            proto = "unix" if host.path else "tcp"
+            log.info(
+                "Listening for HTTP",
+                extra={"addr": host.path or str(host).removeprefix("tcp://"), "proto": proto},
+            )
+        yield sockets
+
+
+def _listen_tcp(address: Listen) -> socket.socket:
+    if not address.host:
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", address.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+            )
+        return socket.create_server(("", address.port), backlog=BACKLOG)
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, where = min(found, key=lambda each: each[0] != socket.AF_INET)
+    return socket.create_server(where, family=family, backlog=BACKLOG)
+
+
+def _listen_unix(address: Listen, group: str) -> socket.socket:
+    path = Path(address.path)
+    if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
+        raise OSError(0, f"{path} exists and is not a socket")
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        before = os.umask(0o777)  # nobody gets in before mode and group are right
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        if group:
+            os.chown(path, -1, _group_id(group))
+        path.chmod(SOCKET_MODE)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _group_id(group: str) -> int:
+    try:
+        return int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise ConfigError(f"--socket-group: no group {group!r} on this machine") from error
+
+
+def _close(listener: socket.socket, address: Listen) -> None:
+    listener.close()
+    if address.path:
+        Path(address.path).unlink(missing_ok=True)
