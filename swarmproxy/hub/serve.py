@@ -1,0 +1,79 @@
+"""The composition root of `swarmproxy hub`."""
+
+import asyncio
+import logging
+import os
+import signal
+import ssl
+
+import uvloop
+
+from swarmproxy import __version__
+from swarmproxy.errors import ConfigError
+from swarmproxy.hub import app
+from swarmproxy.hub.hub import opened
+from swarmproxy.hub.settings import HubSettings
+from swarmproxy.server import Server, listening
+from swarmproxy.settings import Listen, Tls
+from swarmproxy.wire import tls
+
+log = logging.getLogger("swarmproxy.hub")
+
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+def run(settings: HubSettings) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code. Raises ConfigError when it cannot begin."""
+    return uvloop.run(_serve(settings))
+
+
+async def _serve(settings: HubSettings) -> int:
+    secure = _server_tls(settings.tls)
+    with listening(settings.hosts, settings.socket_group) as sockets:
+        async with opened(settings) as hub, asyncio.TaskGroup() as tasks:
+            server = Server(app.build(hub, settings), tls=secure, drain_timeout_s=settings.drain_timeout_s)
+            _on_signals(server)
+            _tell(settings)
+            expiring = tasks.create_task(hub.expire(settings.forget_after_s), name="expire entries")
+            await server.serve(sockets)
+            expiring.cancel()
+    log.info("the hub has stopped")
+    return 0
+
+
+def _server_tls(files: Tls | None) -> ssl.SSLContext | None:
+    """Return the context of the listeners; None for plain TCP."""
+    if files is None:
+        return None
+    if files.cert is None or files.key is None:
+        raise ConfigError("--tlscert and --tlskey must be provided when using --tls")
+    return tls.server_context(cert=files.cert, key=files.key, ca=files.ca if files.verify else None)
+
+
+def _tell(settings: HubSettings) -> None:
+    """Log that we begin, and what the operator may not want."""
+    data = str(settings.data) if settings.data else "in memory"
+    log.info("the hub is starting", extra={"version": __version__, "data": data})
+    if settings.data is None:
+        log.warning("tokens and entries are lost at the end of this process: name a file with --data")
+    if settings.tls is None and any(map(_is_open, settings.hosts)):
+        log.warning("without --tls, tokens and entries cross the network in the clear")
+
+
+def _is_open(host: Listen) -> bool:
+    """Say whether other machines may reach `host`."""
+    return not host.path and not host.host.startswith(_LOOPBACK)
+
+
+def _on_signals(server: Server) -> None:
+    """The first SIGTERM or SIGINT drains, the second ends at once."""
+    loop = asyncio.get_running_loop()
+
+    def first(name: str) -> None:
+        log.info("draining", extra={"signal": name})
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, os._exit, 1)
+        server.drain()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, first, each.name)
