@@ -1,0 +1,56 @@
+# Everything a developer types. `make test` is what CI runs; on a bare Debian it installs what is missing (as root).
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PACKAGES := tests/hosts/packages.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-stop test fast lint format bench bench-check clean engines
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(VENV)/ready engines ## start three real engines and a manager over them, and take a tour
+	@$(PYTHON) -m tests.hosts.demo up
+
+demo-stop: ## end the demo; nothing of it stays
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m tests.hosts.demo down; fi
+
+test: lint engines ## run everything: lint, then all tests in groups side by side (root)
+	@$(PACKAGES) stores
+	@$(PYTHON) -m tests.run
+
+fast: lint ## run lint and the tests that need no engines and no stores
+	@$(PYTHON) -m pytest -q -m "not engines and not image and not stores"
+
+lint: $(VENV)/ready ## check style and types
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m mypy tests benchmarks container
+
+format: $(VENV)/ready ## rewrite the code as the linter wants it
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+bench: $(VENV)/ready ## measure, against a direct engine and HAProxy, and membership in real stores
+	@$(PACKAGES) benchmarks engines stores
+	@$(PYTHON) -m benchmarks
+
+bench-check: $(VENV)/ready ## measure, and fail if a row is 25 % worse against the direct engine than it was
+	@$(PACKAGES) benchmarks engines
+	@$(PYTHON) -m benchmarks --check
+
+clean: demo-stop ## remove what was built, fetched and cached
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist /var/cache/swarmproxy-tests
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+engines: $(VENV)/ready
+	@$(PACKAGES) engines
+
+$(VENV)/ready: pyproject.toml
+	@$(PACKAGES) python
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	@python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@

@@ -1,0 +1,181 @@
+"""Fixtures with real engines, clients and managers, and what makes `pytest` run them in a sandbox by itself.
+
+A test that uses one of these fixtures, or is in `integration/`, is marked `engines`. When such tests are
+about to run outside of a sandbox, pytest replaces itself by one inside (root needed), so that nothing they
+start can outlive it.
+"""
+
+import itertools
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.hosts import base_image, sandbox, suites
+from tests.hosts.certificates import Certificates
+from tests.hosts.engine import Engine
+from tests.hosts.fleet import Fleet
+from tests.hosts.manager import Manager
+from tests.hosts.network import Network
+
+INTEGRATION = Path(__file__).with_name("integration")
+STORES = frozenset({"store", "hub"})
+NEED_ENGINES = frozenset({"network", "fleet", "tls_fleet"})
+
+
+# How pytest runs
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --share."""
+    parser.addoption("--share", default="1/1", metavar="K/N", help="run the K-th of N shares of the test files")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if INTEGRATION in item.path.parents or NEED_ENGINES.intersection(getattr(item, "fixturenames", ())):
+        item.add_marker("engines")
+    elif STORES.intersection(getattr(item, "fixturenames", ())):
+        item.add_marker("stores")
+
+
+@pytest.hookimpl(trylast=True)  # after -m and -k
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share, shares = map(int, config.getoption("--share").split("/"))
+    if shares == 1:
+        return
+    files: dict[object, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        files[item.path].append(item)
+    loads: list[list[pytest.Item]] = [[] for _ in range(shares)]
+    for path in sorted(files, key=lambda path: (-len(files[path]), str(path))):
+        min(loads, key=len).extend(files[path])
+    mine = set(loads[share - 1])
+    config.hook.pytest_deselected(items=[item for item in items if item not in mine])
+    items[:] = [item for item in items if item in mine]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    config = session.config
+    needed = any(item.get_closest_marker("engines") or item.get_closest_marker("image") for item in session.items)
+    if not needed or sandbox.is_inside() or config.option.collectonly or session.testsfailed:
+        return
+    try:
+        sandbox.demand_root()
+    except PermissionError as error:
+        raise pytest.UsageError(str(error)) from error
+    suites.main()  # there is no network inside
+    if any(item.get_closest_marker("image") for item in session.items):
+        base_image.main()
+    if capture := config.pluginmanager.getplugin("capturemanager"):
+        capture.suspend_global_capture(in_=True)
+    os.chdir(config.invocation_params.dir)
+    print("-> in a sandbox", flush=True)
+    sandbox.enter([sys.executable, "-m", "pytest", *map(str, config.invocation_params.args)])
+
+
+# Engines
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Return a server's and a client's certificate of one authority, and a stranger's."""
+    return Certificates.make(tmp_path_factory.mktemp("certificates") / "made")
+
+
+@pytest.fixture(scope="session")
+def network() -> Network:
+    """Return the network that all engines of this session are on."""
+    return Network().create()
+
+
+@pytest.fixture(scope="session")
+def fleet(network: Network) -> Iterator[Fleet]:
+    """Yield two engines 20.10 without TLS, for the whole session. Most tests want `engines`."""
+    with Fleet(count=2, network=network) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def engines(fleet: Fleet) -> Iterator[list[Engine]]:
+    """Yield the two engines of the session, emptied after the test, which has to leave them running."""
+    yield list(fleet.engines)
+    fleet.empty()
+
+
+@pytest.fixture(scope="session")
+def tls_fleet(network: Network, certificates: Certificates) -> Iterator[Fleet]:
+    """Yield two engines 20.10 that serve TLS and demand certificates, for the whole session."""
+    tls, client = certificates.server, certificates.client
+    with Fleet(count=2, network=network, prefix="safe", tls=tls, client=client) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def tls_engines(tls_fleet: Fleet) -> Iterator[list[Engine]]:
+    """Yield the two engines with TLS, emptied after the test."""
+    yield list(tls_fleet.engines)
+    tls_fleet.empty()
+
+
+class StartEngines(Protocol):
+    def __call__(self, count: int = 1, **options: Any) -> list[Engine]:
+        """Return `count` new engines of this test's own, which may be killed; options as in EngineOptions."""
+
+
+@pytest.fixture
+def start_engines(network: Network) -> Iterator[StartEngines]:
+    """Yield a function that starts more engines, which are removed after the test."""
+    with Fleet(sandbox.run_dir() / "own", network=network, prefix="own") as fleet:
+        yield fleet.add
+
+
+# Managers
+
+
+class StartManager(Protocol):
+    def __call__(self, members: Sequence[Engine | str] = (), *, healthy: int | None = None, **options: Any) -> Manager:
+        """Return a manager over `members` once `healthy` (all) of them are; options as in Manager."""
+
+
+MANAGERS = itertools.count(1)
+
+
+@pytest.fixture
+def start_manager() -> Iterator[StartManager]:
+    """Yield a function that starts `swarmproxy manage`; after the test each must exit with 0 on SIGTERM."""
+    with ExitStack() as ending:
+
+        def start(members: Sequence[Engine | str] = (), *, healthy: int | None = None, **options: Any) -> Manager:
+            directory = sandbox.run_dir() / "managers" / str(next(MANAGERS))
+            started = Manager(directory, members, **options)
+            ending.callback(lambda: print(f"log of the manager at {started.address}:\n{started.log}"))
+            try:
+                started.start().wait(healthy=healthy)
+            except BaseException:
+                started.kill()
+                raise
+            ending.callback(started.stop)
+            return started
+
+        yield start
+
+
+@pytest.fixture
+def manager(engines: list[Engine], start_manager: StartManager) -> Manager:
+    """Return a manager over the two engines."""
+    return start_manager(engines)
+
+
+@pytest.fixture
+def tls_manager(tls_engines: list[Engine], start_manager: StartManager, certificates: Certificates) -> Manager:
+    """Return a manager that serves TLS and demands certificates, over the two engines that do the same."""
+    return start_manager(
+        tls_engines, tls=certificates.server, client=certificates.client, engine_client=certificates.client
+    )

@@ -1,0 +1,1 @@
+"""Real docker engines as separate hosts, in sandboxes that leave nothing behind."""
