@@ -1,0 +1,181 @@
+"""Which of classic's routes there are."""
+
+from tests.api.image_front import Front
+from tests.compat.daemon import Daemon
+from tests.compat.row import Table
+from tests.compat.swarm import NOBODY, message, swarm
+
+table = Table("Routes")
+
+PAGE_NOT_FOUND = (404, "page not found")
+NETWORKS = (
+    "GET /networks|GET /networks/x|POST /networks/create|POST /networks/x/connect|POST /networks/x/disconnect|"
+    "DELETE /networks/x"
+)
+VOLUMES = "GET /volumes|GET /volumes/x|POST /volumes/create|DELETE /volumes/x"
+BUILDS = "POST /build|POST /build/cancel|POST /session"
+CONTAINERS = (
+    "GET top|GET logs|GET stats|GET changes|GET export|GET archive|PUT archive|GET json|GET attach/ws|POST kill|"
+    "POST pause|POST unpause|POST restart|POST stop|POST update|POST wait|POST rename|POST start|POST resize|"
+    "POST attach|POST exec"
+)
+SWARM_MODE = "/swarm|/nodes|/services|/tasks|/secrets|/configs"
+
+
+async def _ask(manager: Front, requests: str, prefix: str = "") -> list[tuple[str, tuple[int, str]]]:
+    answers = []
+    for request in requests.split("|"):
+        method, _, path = request.rpartition(" ")
+        answer = await manager.client.request(method or "GET", f"{prefix}{path}")
+        answers.append((request, message(answer)))
+    return answers
+
+
+@table.kept("ours", "what the cluster answers itself")
+async def ours(standing: Front) -> None:
+    """`/_ping`, `/info`, `/version`, `/containers/json`, `/containers/ps` and `/images/json`."""
+    for path in ("/_ping", "/info", "/version", "/containers/json", "/containers/ps", "/images/json"):
+        assert (await standing.client.get(path)).status_code == 200, path
+
+
+@table.kept("containers", "what is asked of one container")
+async def containers(standing: Front) -> None:
+    """Every route of classic is there, with a version and without."""
+    for prefix in ("/containers/x/", "/v1.24/containers/x/"):
+        for request, said in await _ask(standing, CONTAINERS, prefix):
+            assert said == (404, "No such container: x"), request
+    assert (await standing.client.head("/containers/x/archive")).status_code == 404
+    assert message(await standing.client.delete("/containers/x")) == (404, "No such container: x")
+    assert message(await standing.post("/commit?container=x")) == (404, "No such container: x")
+
+
+@table.kept("execs", "what is asked of an exec instance")
+async def execs(standing: Front) -> None:
+    """`json`, `start` and `resize`; there is no way to remove one."""
+    for request, (status, text) in await _ask(standing, "GET json|POST start|POST resize", "/exec/x/"):
+        assert (status, text != "page not found") == (404, True), request
+    assert message(await standing.client.delete("/exec/x")) == PAGE_NOT_FOUND
+
+
+@table.kept("images", "what is asked of one image")
+async def images(standing: Front) -> None:
+    """`json`, `history`, `get`, `push`, `tag`, remove, and `get` of several."""
+    requests = "GET json|GET history|GET get|POST push|POST tag"
+    for request, (status, text) in await _ask(standing, requests, "/images/no/such:1/"):
+        assert (status, text) == (404, "No such image: no/such:1"), request
+    assert message(await standing.client.delete("/images/no/such:1"))[1] == "No such image: no/such:1"
+    assert message(await standing.client.get("/images/get?names=a&names=b"))[1].startswith("No such image: a")
+
+
+@table.kept("writes", "what makes or brings something")
+async def writes() -> None:
+    """`/containers/create`, `/images/create` and `/images/load` are there, and say when no node is."""
+    async with swarm(dead=[NOBODY]) as manager:
+        created = await manager.post("/containers/create", json={"Image": "a"})
+        assert message(created)[1] == "No healthy node available in the cluster"
+        for path in ("/images/create?fromImage=a", "/images/load"):
+            assert message(await manager.post(path))[1] == "No healthy node available in the cluster"
+
+
+@table.kept("any-node", "`POST /auth` and `GET /images/search`")
+async def any_node() -> None:
+    """One node answers: the healthy one with the fewest containers."""
+    empty, full = Daemon("empty"), Daemon("full")
+    full.put("c")
+    empty.answers = {"/auth": (200, b'{"Status":"ok"}'), "/images/search": (200, b'[{"name":"a"}]')}
+    async with swarm(full, empty) as manager:
+        assert (await manager.post("/auth", json={"username": "u"})).json() == {"Status": "ok"}
+        assert (await manager.client.get("/images/search?term=a")).json() == [{"name": "a"}]
+        assert empty.targets[-1].endswith("/images/search?term=a")
+
+
+@table.later(
+    "networks",
+    "`docker network`",
+    classic="Networks of all nodes in one list, local ones as `node/name`; create, remove, connect, disconnect.",
+    why="Containers can use networks made on the engines themselves; the commands come with a later version.",
+)
+async def networks(standing: Front) -> None:
+    """404 `page not found`: clients see that the route is not there, rather than half an answer."""
+    for request, said in await _ask(standing, NETWORKS):
+        assert said == PAGE_NOT_FOUND, request
+
+
+@table.later(
+    "volumes",
+    "`docker volume`",
+    classic="Volumes of all nodes in one list, local ones as `node/name`; create on all nodes or one, remove.",
+    why="Engines make the volumes that containers name; the commands come with a later version.",
+)
+async def volumes(standing: Front) -> None:
+    """404 `page not found`."""
+    for request, said in await _ask(standing, VOLUMES):
+        assert said == PAGE_NOT_FOUND, request
+
+
+@table.later(
+    "builds",
+    "`docker build`",
+    classic="Built on one node by the constraints among its build-args, with BuildKit's sessions.",
+    why="Build on an engine and push, or load the result through us; the routes come with a later version.",
+)
+async def builds(standing: Front) -> None:
+    """404 `page not found`."""
+    for request, said in await _ask(standing, BUILDS):
+        assert said == PAGE_NOT_FOUND, request
+
+
+@table.kept("swarm-mode", "swarm mode: services, nodes, secrets, configs, tasks")
+async def swarm_mode(standing: Front) -> None:
+    """404: this is another product of the same name."""
+    for request, said in await _ask(standing, SWARM_MODE):
+        assert said == PAGE_NOT_FOUND, request
+
+
+@table.kept("never-routed", "plugins, `/distribution`, `/system/df` and checkpoints")
+async def never_routed(standing: Front) -> None:
+    """404."""
+    requests = "/plugins|/distribution/a/json|/system/df|/containers/web/checkpoints|POST /build/prune"
+    for request, said in await _ask(standing, requests):
+        assert said == PAGE_NOT_FOUND, request
+
+
+@table.changed(
+    "prune",
+    "`docker container prune` and `docker image prune`",
+    classic="404.",
+    why="The first thing that operators of full nodes ask for.",
+)
+async def prune() -> None:
+    """Done on all healthy nodes, and summed up."""
+    daemons = [Daemon("node-1"), Daemon("node-2")]
+    for daemon in daemons:
+        said = f'{{"ContainersDeleted":["{daemon.name}"],"SpaceReclaimed":5}}'
+        daemon.answers["/containers/prune"] = (200, said.encode())
+    async with swarm(*daemons) as manager:
+        assert (await manager.post("/containers/prune")).json() == {
+            "ContainersDeleted": ["node-1", "node-2"],
+            "SpaceReclaimed": 10,
+        }
+
+
+@table.changed(
+    "viz",
+    "`GET /images/viz`",
+    classic="501, with `Not supported in clustering mode.` as text.",
+    why="Docker dropped the route in 1.7; no client knows it.",
+)
+async def viz(standing: Front) -> None:
+    """404."""
+    assert message(await standing.client.get("/images/viz")) == PAGE_NOT_FOUND
+
+
+@table.changed(
+    "copy",
+    "`POST /containers/x/copy`",
+    classic="Passed to the engine.",
+    why="Docker dropped the route with API 1.24, the oldest that we speak; `archive` replaced it.",
+)
+async def copy(standing: Front) -> None:
+    """404."""
+    assert message(await standing.post("/containers/web/copy")) == PAGE_NOT_FOUND
