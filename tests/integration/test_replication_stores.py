@@ -1,0 +1,67 @@
+"""Managers that lead by the locks of consul and ZooKeeper: the same in short."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import StartManager
+from tests.discovery.servers.consul import Consul
+from tests.discovery.servers.process import Store
+from tests.discovery.servers.zookeeper import Zookeeper
+from tests.hosts.engine import Engine
+from tests.integration.faults import ps, run
+from tests.integration.group import Group, frozen, role_of, seconds_until, serving
+
+
+@pytest.fixture(scope="module", params=[Consul, Zookeeper], ids=["consul", "zookeeper"])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    yield from serving(request.param(tmp_path_factory.mktemp("store") / "server"))
+
+
+@pytest.fixture
+def group(store: Store, engines: list[Engine], start_manager: StartManager) -> Group:
+    """Return a group of managers over the two engines of the session."""
+    return Group(store, engines, start_manager)
+
+
+def test_succession(group: Group) -> None:
+    """A leader that ends, is killed or frozen is followed by another, and a replica does all along what it would."""
+    leader, [one, other] = group.start(3)
+    run(one, "first")
+    assert other.docker("exec", "-i", "first", "cat", stdin="over\n").stdout == "over\n"
+    leader.stop()
+    took_s = seconds_until(lambda: "primary" in (role_of(one)[0], role_of(other)[0]), "the second leader")
+    print(f"replaced {took_s:.2f} s after SIGTERM")
+    assert took_s < 10
+    leader.start().wait(healthy=2)
+
+    leader, [one, other] = group.agreed()
+    run(one, "second")
+    leader.kill()
+    took_s = seconds_until(lambda: "primary" in (role_of(one)[0], role_of(other)[0]), "the third leader")
+    print(f"replaced {took_s:.2f} s after it was killed, ttl {group.store.ttl_s} s")
+    assert set(ps(one)) == {"first", "second"}
+    leader.start().wait(healthy=2)
+
+    leader, [one, other] = group.agreed()
+    with frozen(leader):
+        took_s = seconds_until(lambda: "primary" in (role_of(one)[0], role_of(other)[0]), "the fourth leader")
+        print(f"replaced {took_s:.2f} s after it was frozen, ttl {group.store.ttl_s} s")
+        assert set(ps(one)) == {"first", "second"}
+    assert role_of(leader)[0] == "replica"
+    group.agreed()
+    run(leader, "third")
+
+
+def test_store_restart(group: Group) -> None:
+    """Nobody leads while the store is down; afterwards one does, over the same engines and containers."""
+    leader, [replica] = group.start(2)
+    run(replica, "old")
+    group.store.kill()
+    seconds_until(lambda: role_of(leader)[0] == "replica", "the leader to stop")
+    assert replica.states() == ["Healthy", "Healthy"]
+    seconds_until(lambda: replica.get_json("/info")["Warnings"], "the warning")
+    group.store.start()
+    group.agreed()
+    assert set(ps(replica)) == {"old"}
+    seconds_until(lambda: not replica.get_json("/info")["Warnings"], "the store to be read again")
