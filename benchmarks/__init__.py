@@ -1,0 +1,1 @@
+"""What swarmproxy costs: measured in one run beside a direct engine and HAProxy."""
