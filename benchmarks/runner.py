@@ -9,7 +9,7 @@ from statistics import median
 
 import msgspec
 
-from benchmarks.certificates import Certificates
+from benchmarks.certificates import Certificates, ciphers_as_docker
 from benchmarks.jobs import Job, Kind, Order, Outcome
 from benchmarks.processes import Child
 from benchmarks.rows import MIB, Bench
@@ -38,7 +38,8 @@ class Load:
 @contextmanager
 def start_load(logs: Path, certificates: Certificates | None) -> Iterator[Load]:
     """Yield a running load generator."""
-    child = Child((sys.executable, "-m", "benchmarks.load"), logs / "load.log", piped=True)
+    preferring = ciphers_as_docker(certificates.directory) if certificates else ()
+    child = Child((*preferring, sys.executable, "-m", "benchmarks.load"), logs / "load.log", piped=True)
     try:
         yield Load(child, certificates)
     finally:

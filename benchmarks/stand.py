@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.certificates import Certificates, client_context
+from benchmarks.certificates import Certificates, ciphers_as_docker, client_context
 from benchmarks.processes import Child, free_port, wait_for_port
 from benchmarks.rows import DIRECT, HAPROXY
 
@@ -93,9 +93,11 @@ def set_up(plan: Plan) -> Iterator[list[Target]]:
             return child
 
         tls = ("--tls", plan.certificates.directory) if plan.certificates else ()
+        preferring = ciphers_as_docker(plan.certificates.directory) if plan.certificates else ()
         counts = ("--count", str(len(plan.names)), "--containers", str(CONTAINERS))
         size = ("--export-bytes", str(plan.export_bytes))
-        engines = start((sys.executable, "-m", "benchmarks.engine", *counts, *size, *tls), "engines", piped=True)
+        command = (*preferring, sys.executable, "-m", "benchmarks.engine", *counts, *size, *tls)
+        engines = start(command, "engines", piped=True)
         ports = map(int, engines.read_line().split())
         targets = []
         for name, engine in zip(plan.names, ports, strict=True):

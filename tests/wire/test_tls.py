@@ -12,8 +12,8 @@ import pytest
 from swarmproxy.errors import ConfigError, EngineUnreachable
 from swarmproxy.wire import tls
 from swarmproxy.wire.address import Address
+from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.pool import Pool
-from swarmproxy.wire.protocol import Limits
 from tests.wire.conftest import Certificates, Start, make_pair
 from tests.wire.peers import GUARD_S, Peer, connect
 
@@ -49,6 +49,21 @@ async def test_real_clients(start: Start, certificates: Certificates) -> None:
     assert "ALPN protocol: http/1.1" in output
     code, _ = await run("openssl", "s_client", *target, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
     assert code != 0
+
+
+@pytest.mark.parametrize("preferred", ["TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"])
+async def test_client_chooses_the_cipher(start: Start, preferred: str) -> None:
+    """Of the ciphers that both sides have, the client's first is taken."""
+    proxy = await start("tls1.3")
+    order = f"{preferred}:TLS_AES_256_GCM_SHA384"
+    process = await asyncio.create_subprocess_exec(
+        *("openssl", "s_client", "-connect", f"localhost:{proxy.port}", "-ciphersuites", order),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), GUARD_S)
+    assert f"Cipher is {preferred}".encode() in output
 
 
 async def test_plain_http_on_a_tls_port(start: Start) -> None:
