@@ -16,7 +16,8 @@ import uvicorn
 
 from swarmproxy.errors import ConfigError
 from swarmproxy.settings import Listen
-from swarmproxy.wire.protocol import Limits, protocol_factory
+from swarmproxy.wire.limits import Limits
+from swarmproxy.wire.protocol import protocol_factory
 
 log = logging.getLogger("swarmproxy.server")
 

@@ -64,6 +64,10 @@ class ClientConnection(asyncio.Protocol):
         """Return the headers that the server adds to each answer of its own."""
         raise NotImplementedError
 
+    def stay_awake(self) -> None:
+        """Expect the next bytes soon."""
+        raise NotImplementedError
+
     def pause_reading(self) -> None:
         """Take no more from the client until `resume_reading`."""
         raise NotImplementedError

@@ -56,7 +56,6 @@ class Forwarding(AnswerReader):
         "_discard",
         "_engine_paused",
         "_exchange",
-        "_head_timer",
         "_options",
         "_prefix",
         "_request_sent",
@@ -80,7 +79,6 @@ class Forwarding(AnswerReader):
         self._reusable = False
         self._discard = False  # the client is gone, the engine's work goes on
         self._engine_paused = False
-        self._head_timer: asyncio.TimerHandle | None = None
         self._stall: StallTimer | None = None
         self._splice: Splice | None = None
 
@@ -123,12 +121,14 @@ class Forwarding(AnswerReader):
 
     def _request_complete(self) -> None:
         self._request_sent = True
+        self._client.stay_awake()  # for the answer
         if self._answered:
             self._complete()
         elif self._options.head_timeout_s is not None and self.head is None:
-            self._head_timer = self._client.loop.call_later(self._options.head_timeout_s, self._expire)
+            self.connection.expect(self._options.head_timeout_s)
 
-    def _expire(self) -> None:
+    def overdue(self) -> None:
+        """Give up an engine that does not answer."""
         self._fail(f"did not answer within {self._options.head_timeout_s:g} s")
 
     def pause_writing(self) -> None:
@@ -372,8 +372,6 @@ class Forwarding(AnswerReader):
             self.done.set_exception(error)
 
     def _stop_timers(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        self.connection.expect_nothing()
         if self._stall is not None:
             self._stall.stop()

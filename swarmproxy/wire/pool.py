@@ -35,14 +35,34 @@ class EngineSide:
     def resume_writing(self) -> None:
         """Write again."""
 
+    def overdue(self) -> None:
+        """Take it that what `EngineConnection.expect` set has passed."""
+
 
 class EngineConnection(asyncio.Protocol):
     """One connection to an engine. `user` is the exchange it serves, None while idle."""
 
-    __slots__ = ("_pool", "idle_since", "lost", "reused", "session_kept", "transport", "user", "write_paused")
+    __slots__ = (
+        "_alarm",
+        "_alarm_at",
+        "_due",
+        "_loop",
+        "_pool",
+        "idle_since",
+        "lost",
+        "reused",
+        "session_kept",
+        "transport",
+        "user",
+        "write_paused",
+    )
 
-    def __init__(self, pool: "Pool") -> None:
+    def __init__(self, pool: "Pool", loop: asyncio.AbstractEventLoop) -> None:
         self._pool = pool
+        self._loop = loop
+        self._due = 0.0  # when the user is overdue, by the loop's clock; 0: never
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # from `connection_made` on
         self.user: EngineSide | None = None
         self.lost = False
@@ -92,6 +112,9 @@ class EngineConnection(asyncio.Protocol):
                     self.user.eof_received()
         finally:
             self.lost = True
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
             user, self.user = self.user, None
             if user is not None:
                 user.connection_lost(exc)
@@ -107,6 +130,38 @@ class EngineConnection(asyncio.Protocol):
         self.write_paused = False
         if self.user is not None:
             self.user.resume_writing()
+
+    def expect(self, timeout_s: float) -> None:
+        """Call the user's `overdue` in `timeout_s`, unless `expect_nothing` comes first.
+
+        One timer serves all requests of the connection: a timer each would cost more than parsing them.
+        """
+        self._due = due = self._loop.time() + timeout_s
+        if self._alarm is not None and due < self._alarm_at:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._alarm is None:
+            self._set_alarm(timeout_s)
+
+    def expect_nothing(self) -> None:
+        """Take back what `expect` has set."""
+        self._due = 0.0
+
+    def _set_alarm(self, after_s: float) -> None:
+        self._alarm_at = self._loop.time() + after_s
+        self._alarm = self._loop.call_later(after_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if not self._due:
+            return
+        left_s = self._due - self._loop.time()
+        if left_s > 0.001:  # set for an earlier request
+            self._set_alarm(left_s)
+            return
+        self._due = 0.0
+        if self.user is not None:
+            self.user.overdue()
 
     def is_usable(self) -> bool:
         """Return whether the engine has not closed it, as far as the loop knows."""
@@ -127,6 +182,7 @@ class EngineConnection(asyncio.Protocol):
     def release(self) -> None:
         """Give the connection back: its exchange is complete on both sides."""
         self.user = None
+        self._due = 0.0
         self._pool.give_back(self)
 
     def close(self) -> None:
@@ -217,7 +273,7 @@ class Pool:
     async def _dial(self) -> EngineConnection:
         """Return a new connection; the name is resolved anew each time."""
         loop = asyncio.get_running_loop()
-        connection = EngineConnection(self)
+        connection = EngineConnection(self, loop)
         protocol: asyncio.Protocol = connection
         shaking: TlsClientProtocol | None = None
         address = self.address

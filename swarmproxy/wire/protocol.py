@@ -11,7 +11,6 @@ ends one that has begun and then stays silent (`logs -f`, events) after `Limits.
 import asyncio
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 from ssl import SSLContext
 from typing import Any, cast
 
@@ -23,25 +22,14 @@ from swarmproxy.errors import BadRequest, ProtocolViolation, TooLarge
 from swarmproxy.wire.exchange import Application, ClientConnection, Message, error_answer
 from swarmproxy.wire.framing import Chunked, Counted, Piece, Scanner
 from swarmproxy.wire.head import RequestHead, has_bare_line_feed, parse_request
+from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import Exchange
 from swarmproxy.wire.sockets import StallTimer, tune
-from swarmproxy.wire.tls_transport import HANDSHAKE_TIMEOUT_S, TlsServerProtocol
+from swarmproxy.wire.tls_transport import TlsServerProtocol
+from swarmproxy.wire.wakeful import Wakeful
 
+_FEW = 4  # requests at a time: with more of them the loop does not get to sleep
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a client may take."""
-
-    head_bytes: int = 1024 * 1024  # X-Registry-Config runs to tens of kilobytes
-    head_timeout_s: float = 30.0
-    handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
-    keep_alive_s: float = 120.0  # Go clients keep idle connections for 90
-    held_bytes: int = 64 * 1024  # sent behind a request that is not answered yet
-    stall_s: float = 600.0  # taking none of what is sent to it
-    linger_s: float = 5.0  # still sending after we have answered
-    silence_s: float = 0.5  # without output, after its end of input or ours, a stream is over
 
 
 class _State(enum.Enum):
@@ -64,6 +52,7 @@ class ServerProtocol(ClientConnection):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits | None = None,
+        wakeful: Wakeful | None = None,
     ) -> None:
         if not config.loaded:
             config.load()
@@ -74,6 +63,7 @@ class ServerProtocol(ClientConnection):
         self.loop = _loop or asyncio.get_event_loop()
         self._limits = limits or Limits()
         self.stall_s = self._limits.stall_s
+        self._wakeful = wakeful or Wakeful(self._limits.awake_s)
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # from `connection_made` on
         self.write_paused = False
         self._state = _State.HEAD
@@ -165,6 +155,11 @@ class ServerProtocol(ClientConnection):
             self._stall.stop()
         if self._exchange is not None:
             self._exchange.client_resumed()
+
+    def stay_awake(self) -> None:
+        """Expect the engine or the client to say something at once, if there is little else to do."""
+        if len(self._server_state.tasks) < _FEW:
+            self._wakeful.stay_awake(self.loop)
 
     def pause_reading(self) -> None:
         """Take no more from the client until `resume_reading`."""
@@ -275,6 +270,7 @@ class ServerProtocol(ClientConnection):
                 self._close()
             elif not self._held:
                 self._wait_for_head()
+                self.stay_awake()
 
     def become_stream(self) -> tuple[bytes, bool]:
         """Leave HTTP for good; return what came behind the request, and whether the client ended."""
@@ -385,6 +381,7 @@ class ServerProtocol(ClientConnection):
 def protocol_factory(*, tls: SSLContext | None = None, limits: Limits | None = None) -> Callable[..., asyncio.Protocol]:
     """Return what `uvicorn.Config(http=...)` wants. TLS is ours (it can half-close): give uvicorn none."""
     chosen = limits or Limits()
+    wakeful = Wakeful(chosen.awake_s)
 
     def build(
         config: Config,
@@ -392,7 +389,7 @@ def protocol_factory(*, tls: SSLContext | None = None, limits: Limits | None = N
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> asyncio.Protocol:
-        protocol = ServerProtocol(config, server_state, app_state, _loop, limits=chosen)
+        protocol = ServerProtocol(config, server_state, app_state, _loop, limits=chosen, wakeful=wakeful)
         return protocol if tls is None else TlsServerProtocol(protocol, tls, timeout_s=chosen.handshake_timeout_s)
 
     return build

@@ -18,8 +18,9 @@ import uvloop
 from swarmproxy.errors import EngineUnreachable
 from swarmproxy.wire import tls
 from swarmproxy.wire.address import Address
+from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.pool import Pool
-from swarmproxy.wire.protocol import Limits, protocol_factory
+from swarmproxy.wire.protocol import protocol_factory
 from swarmproxy.wire.relay import DEFAULT, RelayOptions
 from tests.wire.peers import GUARD_S, Peer, ScriptedEngine, connect
 

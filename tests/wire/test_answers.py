@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarmproxy.wire.protocol import Limits
+from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Proxy, Start
 from tests.wire.peers import GUARD_S, Peer

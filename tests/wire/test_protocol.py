@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from swarmproxy.wire.protocol import Limits
+from swarmproxy.wire.limits import Limits
 from tests.wire.conftest import Proxy, Start
 from tests.wire.peers import GUARD_S, Peer
 

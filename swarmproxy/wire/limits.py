@@ -1,0 +1,21 @@
+"""What a client of the server may take."""
+
+from dataclasses import dataclass
+
+from swarmproxy.wire.tls_transport import HANDSHAKE_TIMEOUT_S
+from swarmproxy.wire.wakeful import AWAKE_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a client may take."""
+
+    head_bytes: int = 1024 * 1024  # X-Registry-Config runs to tens of kilobytes
+    head_timeout_s: float = 30.0
+    handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
+    keep_alive_s: float = 120.0  # Go clients keep idle connections for 90
+    held_bytes: int = 64 * 1024  # sent behind a request that is not answered yet
+    stall_s: float = 600.0  # taking none of what is sent to it
+    linger_s: float = 5.0  # still sending after we have answered
+    silence_s: float = 0.5  # without output, after its end of input or ours, a stream is over
+    awake_s: float = AWAKE_S  # see Wakeful
