@@ -22,7 +22,10 @@ _DISCOVERY = (
 
 
 class GoCommand(click.Command):
-    """One command of ours. Its positionals arrive as `args`; `notes` stand under its flags in the help."""
+    """One command of ours. Its positionals arrive as `args`, and are called `operands` in the help.
+
+    `notes` stand under its flags there. With `flags_anywhere`, flags may stand between and behind the positionals.
+    """
 
     def __init__(
         self,
@@ -30,6 +33,8 @@ class GoCommand(click.Command):
         *,
         alias: str = "",
         discovery: bool = True,
+        operands: str = "",
+        flags_anywhere: bool = False,
         notes: Iterable[tuple[str, str]] = (),
         **rest: Any,
     ) -> None:
@@ -37,11 +42,13 @@ class GoCommand(click.Command):
         self.params.append(click.Argument(["args"], nargs=-1))
         self.alias = alias
         self.discovery = discovery
+        self.operands = "<discovery>" if discovery else operands
+        self.flags_anywhere = flags_anywhere
         self.notes = tuple(notes)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the flags as Go does."""
-        return super().parse_args(ctx, canonical(ctx, args, positionals_first=True))
+        return super().parse_args(ctx, canonical(ctx, args, positionals_first=True, flags_anywhere=self.flags_anywhere))
 
     def get_help_option(self, ctx: click.Context) -> click.Option:  # noqa: ARG002
         """Return `--help, -h`."""
@@ -49,10 +56,10 @@ class GoCommand(click.Command):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write usage, summary, arguments, options and notes."""
-        usage = f"Usage: {program(ctx)} {self.name}"
+        usage = f"Usage: {ctx.command_path}"
         if any(isinstance(param, click.Option) for param in self.params):
             usage += " [OPTIONS]"
-        formatter.write(f"{usage} <discovery>\n" if self.discovery else f"{usage}\n")
+        formatter.write(f"{usage} {self.operands}".rstrip() + "\n")
         formatter.write(f"\n{self.help}\n")
         if self.discovery:
             formatter.write(f"\nArguments:\n{columns(_DISCOVERY)}")
@@ -62,7 +69,7 @@ class GoCommand(click.Command):
 
 
 class GoGroup(click.Group):
-    """The program: flags, then a command by its name or alias."""
+    """The program, or a family of commands: flags, then a command by its name or alias."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the flags as Go does."""
@@ -82,8 +89,13 @@ class GoGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that `args` begin with; an unknown one ends the program, as in classic."""
+        """Return the command that `args` begin with; an unknown one ends the program, as in classic.
+
+        In a family, which classic had none of, that is an error.
+        """
         command = self.get_command(ctx, args[0])
+        if command is None and ctx.parent is not None:
+            raise click.UsageError(f"unknown command: {ctx.command_path} {args[0]}", ctx)
         if command is None:
             click.echo(f"No help topic for '{args[0]}'")
             ctx.exit(0)
@@ -91,16 +103,16 @@ class GoGroup(click.Group):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write usage, description, version, options and commands."""
-        formatter.write(f"Usage: {program(ctx)} [OPTIONS] COMMAND [arg...]\n\n{self.help}\n")
-        formatter.write(f"\nVersion: {version()}\n")
+        formatter.write(f"Usage: {ctx.command_path} [OPTIONS] COMMAND [arg...]\n\n{self.help}\n")
+        if ctx.parent is None:
+            formatter.write(f"\nVersion: {version()}\n")
         formatter.write(f"\nOptions:\n{columns([_row(option) for option in _options(self, ctx)])}")
         rows = [
-            (", ".join(filter(None, (name, command.alias))), command.help or "")
+            (", ".join(filter(None, (name, getattr(command, "alias", "")))), command.help or "")
             for name, command in self.commands.items()
-            if isinstance(command, GoCommand)
         ]
         formatter.write(f"\nCommands:\n{columns(rows)}")
-        formatter.write(f"\nRun '{program(ctx)} COMMAND --help' for more information on a command.\n")
+        formatter.write(f"\nRun '{ctx.command_path} COMMAND --help' for more information on a command.\n")
 
 
 def version() -> str:

@@ -78,10 +78,13 @@ def parse_int(text: str) -> int | None:
     return number if -(2**63) <= number < 2**63 else None
 
 
-def canonical(ctx: click.Context, args: Sequence[str], *, positionals_first: bool) -> list[str]:
+def canonical(
+    ctx: click.Context, args: Sequence[str], *, positionals_first: bool, flags_anywhere: bool = False
+) -> list[str]:
     """Return `args` in the one form that click reads the same way: `--flag=value` each, `--`, positionals.
 
-    With `positionals_first`, those before the first flag count as if they came last.
+    With `positionals_first`, those before the first flag count as if they came last. With `flags_anywhere` a
+    positional ends nothing, as with docker's own commands, and all keep their order.
     Raises click.UsageError in Go's words.
     """
     names = {
@@ -92,13 +95,17 @@ def canonical(ctx: click.Context, args: Sequence[str], *, positionals_first: boo
     }
     rest = list(args)
     before: list[str] = []
-    if positionals_first and any(_is_flag(arg) for arg in _up_to_terminator(rest)):
+    if positionals_first and not flags_anywhere and any(_is_flag(arg) for arg in _up_to_terminator(rest)):
         while not _is_flag(rest[0]):
             before.append(rest.pop(0))
     flags: list[str] = []
     seen: set[str] = set()
-    while rest and _is_flag(rest[0]) and rest[0] != "-":
+    between: list[str] = []
+    while rest and (flags_anywhere or (_is_flag(rest[0]) and rest[0] != "-")):
         flag = rest.pop(0)
+        if not _is_flag(flag) or flag == "-":
+            between.append(flag)
+            continue
         if flag == "--":
             break
         name, option, value = _split(ctx, flag, names)
@@ -111,7 +118,7 @@ def canonical(ctx: click.Context, args: Sequence[str], *, positionals_first: boo
         seen.add(name)
         flags.append(f"{option.opts[0]}={value}")
     _refuse_two_forms(ctx, seen)
-    return [*flags, "--", *rest, *before]
+    return [*flags, "--", *between, *rest, *before]
 
 
 def _is_flag(arg: str) -> bool:

@@ -42,6 +42,20 @@ def test_forms(args: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ("a --tls b -H :1 c", "--tls=true --host=:1 -- a b c"),
+        ("a -- --tls b", "-- a --tls b"),
+        ("- -H :1", "--host=:1 -- -"),
+    ],
+)
+def test_flags_anywhere(args: str, expected: str) -> None:
+    """Where flags may stand anywhere, positionals keep their order, and only `--` ends the flags."""
+    found = canonical(click.Context(manage), args.split(), positionals_first=True, flags_anywhere=True)
+    assert found == expected.split()
+
+
+@pytest.mark.parametrize(
     ("args", "error"),
     [
         ("--nope", "flag provided but not defined: -nope"),
