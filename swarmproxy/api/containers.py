@@ -85,7 +85,7 @@ async def inspect(name: str, request: Request) -> Response:
     answer = await ask(located.engine, version_of(request), "GET", f"/containers/{located.container.id}/json{query}")
     if answer.status != 200:
         return passed_on(answer)
-    return json_reply(with_node(answer.body, located.engine))
+    return json_reply(with_node(answer.body, located.engine, cluster_of(request).book))
 
 
 @router.post("/containers/{name:path}/exec")

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.engine.engine import Engine
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -9,7 +10,7 @@ _bindings = msgspec.json.Decoder(dict[str, list[dict[str, str]] | None])
 _UNSPECIFIED = ("", "0.0.0.0", "::")  # noqa: S104  # what an engine says, not where we listen
 
 
-def with_node(body: bytes, engine: Engine) -> bytes:
+def with_node(body: bytes, engine: Engine, book: NodeBook) -> bytes:
     """Return an engine's inspect answer with `Node`, and the node's address where a port is bound to every address.
 
     All other members stay as the engine sent them, also those we do not know.
@@ -19,11 +20,11 @@ def with_node(body: bytes, engine: Engine) -> bytes:
     settings = members.get("NetworkSettings")
     if settings is not None:
         members["NetworkSettings"] = _with_address(settings, engine)
-    members["Node"] = msgspec.Raw(msgspec.json.encode(node_of(engine)))
+    members["Node"] = msgspec.Raw(msgspec.json.encode(node_of(engine, book)))
     return msgspec.json.encode(members) + b"\n"
 
 
-def node_of(engine: Engine) -> dict[str, object]:
+def node_of(engine: Engine, book: NodeBook) -> dict[str, object]:
     """Return `Node` as classic had it: capacities are the engine's own, without overcommit."""
     facts = engine.facts
     return {
@@ -33,7 +34,7 @@ def node_of(engine: Engine) -> dict[str, object]:
         "Name": engine.name,
         "Cpus": facts.cpus if facts else 0,
         "Memory": facts.memory_bytes if facts else 0,
-        "Labels": dict(facts.labels) if facts else {},
+        "Labels": dict(book.labels_of(engine)),
     }
 
 

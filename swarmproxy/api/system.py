@@ -171,7 +171,7 @@ def _line(cluster: Cluster, engine: Engine, overcommit: float) -> NodeLine:
             error=engine.error,
             updated_at=engine.updated_at,
         )
-    node = snapshot(engine, cluster.reservations.on(engine))
+    node = snapshot(engine, cluster.reservations.on(engine), cluster.book)
     percent = percent_of(overcommit)
     running, paused, stopped = _counts(engine.usage.states)
     return NodeLine(
@@ -179,6 +179,7 @@ def _line(cluster: Cluster, engine: Engine, overcommit: float) -> NodeLine:
         id=engine.id,
         address=str(engine.address),
         status=engine.state.value,
+        availability=node.availability,
         running=running,
         paused=paused,
         stopped=stopped,
@@ -186,7 +187,7 @@ def _line(cluster: Cluster, engine: Engine, overcommit: float) -> NodeLine:
         total_cpus=with_overcommit(node.cpus, percent),
         reserved_memory_bytes=node.used_memory_bytes,
         total_memory_bytes=with_overcommit(node.memory_bytes, percent),
-        labels=facts.labels,
+        labels=node.labels,
         error=engine.error,
         updated_at=engine.updated_at,
         server_version=facts.server_version,

@@ -11,6 +11,7 @@ from swarmproxy.cluster.execs import Execs
 from swarmproxy.cluster.hub import Hub
 from swarmproxy.cluster.index import Index, Located
 from swarmproxy.cluster.membership import Membership
+from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.reservations import Reservations
 from swarmproxy.cluster.settled import Unsettled, refresh_then
 from swarmproxy.engine.engine import Engine, Facts, State
@@ -43,6 +44,7 @@ class Cluster:
     index: Index = field(default_factory=Index)
     hub: Hub = field(default_factory=Hub)
     execs: Execs = field(default_factory=Execs)
+    book: NodeBook = field(default_factory=NodeBook)
     unsettled: Unsettled = field(default_factory=Unsettled)
     source: Source = field(default_factory=lambda: Source(""))
     reservations: Reservations = field(init=False)

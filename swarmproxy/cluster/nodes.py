@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 
+from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.reservations import Reservation
 from swarmproxy.engine.engine import Engine
 from swarmproxy.model.node import Node, Pending
 from swarmproxy.scheduler.resources import claims_of_spec, with_claims
 
 UNKNOWN = -1  # the scheduler then leaves the decision to the engine
+_BLANK = NodeBook()
 
 
-def snapshot(engine: Engine, reserved: Sequence[Reservation] = ()) -> Node:
-    """Return `engine` as a node, with `reserved` counted as if they were there. The engine must have facts."""
+def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBook = _BLANK) -> Node:
+    """Return `engine` as a node, with `reserved` counted as if they were there. The engine must have facts.
+
+    What operators said of it is in `book`.
+    """
     facts = engine.facts
     assert facts is not None  # noqa: S101  # the caller filters; a type checker cannot see it
     used = engine.usage
@@ -22,10 +27,11 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = ()) -> Node:
         ip=facts.ip,
         healthy=engine.health > 0,
         health=engine.health,
+        availability=book.availability_of(engine),
         cpus=facts.cpus,
         memory_bytes=facts.memory_bytes,
         gpus=facts.gpus or UNKNOWN,
-        labels=facts.labels,
+        labels=book.labels_of(engine),
         used_memory_bytes=used.claims.memory_bytes,
         used_cpus=used.claims.cpus,
         used_nano_cpus=used.claims.nano_cpus,

@@ -155,7 +155,7 @@ class Placement:
         nodes: list[Node] = []
         for engine in among:
             if engine.facts is not None:
-                nodes.append(snapshot(engine, self.cluster.reservations.on(engine)))
+                nodes.append(snapshot(engine, self.cluster.reservations.on(engine), self.cluster.book))
                 by_id[engine.id] = engine
         ranked = [by_id[node.id] for node in self.rank(spec, nodes)]
         return next((engine for engine in ranked if engine not in tried), ranked[0])

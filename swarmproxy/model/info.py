@@ -26,6 +26,7 @@ class NodeLine:
     address: str
     id: str = ""
     status: str = "Pending"  # Healthy, Pending, Unhealthy or Disconnected
+    availability: str = "active"  # or pause, drain: what operators said
     running: int = 0
     paused: int = 0
     stopped: int = 0
@@ -95,6 +96,7 @@ def _node_rows(line: NodeLine) -> list[list[str]]:
         [f" {line.name or '(unknown)'}", line.address],
         [f"{_BRANCH}ID", line.id],
         [f"{_BRANCH}Status", line.status],
+        *([[f"{_BRANCH}Availability", line.availability]] if line.availability != "active" else ()),
         [f"{_BRANCH}Containers", count],
         [f"{_BRANCH}Reserved CPUs", f"{line.reserved_cpus} / {line.total_cpus}"],
         [f"{_BRANCH}Reserved Memory", f"{used} / {total}"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ class Node:
     ip: str = ""
     healthy: bool = True
     health: int = 100  # 0..100
+    availability: Literal["active", "pause", "drain"] = "active"
     cpus: int = 0
     memory_bytes: int = 0
     gpus: int = 0  # fewer than 0: not known, its engine decides

@@ -33,10 +33,10 @@ def place(
 ) -> list[Node]:
     """Return the nodes that can take `spec`, best first, whatever the order of `nodes`.
 
-    Soft expressions are given up, all together, only when keeping them leaves no node. `shuffle` is the dice
-    of the random strategy. Raises NoNodeFits with classic's words, BadRequest for an expression that cannot
-    be read, NotSupported for one whose filter is not among `filters`: what a user demands is never passed
-    over.
+    Nodes that are paused or drained are left out, whatever the filters. Soft expressions are given up, all
+    together, only when keeping them leaves no node. `shuffle` is the dice of the random strategy. Raises
+    NoNodeFits with classic's words, BadRequest for an expression that cannot be read, NotSupported for one whose
+    filter is not among `filters`: what a user demands is never passed over.
     """
     active = {each.name for each in filters}
     for kind, needed in _FILTER_OF_EXPRESSIONS.items():
@@ -56,7 +56,9 @@ def place(
 
 
 def _filtered(spec: ContainerSpec, nodes: Sequence[Node], filters: Sequence[Filter], *, soft: bool) -> Sequence[Node]:
-    kept = nodes
+    kept: Sequence[Node] = [node for node in nodes if node.availability == "active"]
+    if nodes and not kept:
+        raise NoNodeFits("No nodes available in the cluster")
     for index, each in enumerate(filters):
         try:
             kept = each.keep(spec, kept, soft=soft)

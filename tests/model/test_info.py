@@ -1,5 +1,7 @@
 """The node table of `docker info`."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,17 @@ HEALTHY = NodeLine(
 )
 DOWN = NodeLine(name="node-2", address="10.0.0.2:2375", status="Unhealthy", stopped=1, error="no route to host")
 PENDING = NodeLine(name="", address="10.0.0.3:2375")
+
+
+@pytest.mark.parametrize("availability", ["pause", "drain"])
+def test_availability(availability: str) -> None:
+    """A node that takes no containers says so behind its status; of all others the table is classic's."""
+    rows = system_status("primary", "spread", [], [replace(HEALTHY, availability=availability)])
+    assert rows[6:9] == [
+        ["  └ Status", "Healthy"],
+        ["  └ Availability", availability],
+        ["  └ Containers", "6 (2 Running, 1 Paused, 3 Stopped)"],
+    ]
 
 
 def test_rows() -> None:

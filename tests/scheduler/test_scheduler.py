@@ -1,6 +1,7 @@
 """Placement: filters, soft and hard passes, refusals."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -205,3 +206,12 @@ def test_filters_are_sound_and_complete(nodes: list[Node], expressions: list[str
     except NoNodeFits:
         ranked = []
     assert sorted(node.id for node in ranked) == sorted(node.id for node in soft or hard)
+
+
+@pytest.mark.parametrize("filters", [(), None])
+def test_unavailable_nodes(filters: Sequence[Filter] | None) -> None:
+    """A node that is paused or drained takes nothing, also when no filter is active."""
+    paused, drained = replace(CLUSTER[0], availability="pause"), replace(CLUSTER[1], availability="drain")
+    assert placed(ContainerSpec(), [paused, drained, *CLUSTER[2:]], filters) == "node2 node3"
+    with pytest.raises(NoNodeFits, match=r"^No nodes available in the cluster"):
+        placed(ContainerSpec(), [paused, drained], filters)
