@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,14 +12,18 @@ from swarmproxy.cluster.hub import Hub
 from swarmproxy.cluster.index import Index, Located
 from swarmproxy.cluster.membership import Membership
 from swarmproxy.cluster.operators import NodeBook
+from swarmproxy.cluster.networks import NetworkIndex
 from swarmproxy.cluster.reservations import Reservations
 from swarmproxy.cluster.settled import Unsettled, refresh_then
+from swarmproxy.cluster.volumes import VolumeIndex
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.errors import NotFound, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version, advertised
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event, Origin, swarm_event
 from swarmproxy.model.listing import ContainerQuery, Place, select
+from swarmproxy.model.network import Network
+from swarmproxy.model.volume import Volume
 from swarmproxy.wire.address import Address
 
 log = logging.getLogger("swarmproxy.cluster")
@@ -42,6 +46,8 @@ class Cluster:
     build: Callable[["Cluster", Address], Engine]
     clock: Callable[[], float]
     index: Index = field(default_factory=Index)
+    networks: NetworkIndex = field(default_factory=NetworkIndex)
+    volumes: VolumeIndex = field(default_factory=VolumeIndex)
     hub: Hub = field(default_factory=Hub)
     execs: Execs = field(default_factory=Execs)
     book: NodeBook = field(default_factory=NodeBook)
@@ -90,6 +96,8 @@ class Cluster:
         self._present.add(engine)
         for container in engine.containers.values():
             self.container_seen(engine, container)
+        self.networks.replace(engine, {}, engine.networks)
+        self.volumes.replace(engine, {}, engine.volumes)
         self._newest_of_each = None
         if engine.state is State.HEALTHY:
             self._tell("engine_connect", engine)
@@ -128,6 +136,16 @@ class Cluster:
         """Forget a container."""
         self.index.drop(engine, container_id)
 
+    def networks_read(self, engine: Engine, before: Mapping[str, Network]) -> None:
+        """Take in the networks of an engine."""
+        if engine in self._present:
+            self.networks.replace(engine, before, engine.networks)
+
+    def volumes_read(self, engine: Engine, before: Mapping[str, Volume]) -> None:
+        """Take in the volumes of an engine."""
+        if engine in self._present:
+            self.volumes.replace(engine, before, engine.volumes)
+
     def happened(self, engine: Engine, event: Event) -> None:
         """Pass an engine's event on to the readers."""
         if engine in self._present:
@@ -148,6 +166,8 @@ class Cluster:
     def _forget(self, engine: Engine) -> None:
         for container_id in list(engine.containers):
             self.index.drop(engine, container_id)
+        self.networks.replace(engine, engine.networks, {})
+        self.volumes.replace(engine, engine.volumes, {})
         self.execs.forget(engine)
 
     def _count_versions(self) -> frozenset[str]:
@@ -222,6 +242,14 @@ class Cluster:
     def images_changed(self, engine: Engine) -> Callable[[], None]:
         """As `changed`, for the images of `engine`."""
         return self._read_later(engine, "images", engine.refresh_images)
+
+    def networks_changed(self, engine: Engine) -> Callable[[], None]:
+        """As `changed`, for the networks of `engine`."""
+        return self._read_later(engine, "networks", engine.refresh_networks)
+
+    def volumes_changed(self, engine: Engine) -> Callable[[], None]:
+        """As `changed`, for the volumes of `engine`."""
+        return self._read_later(engine, "volumes", engine.refresh_volumes)
 
     def _read_later(
         self, engine: Engine, what: str, refresh: Callable[[], Coroutine[None, None, object]]

@@ -104,6 +104,14 @@ class EngineClient:
         """Return the body of `/images/json`, intermediate images included."""
         return (await self._fetch(self._versioned("/images/json?all=1"), self._settings.list_timeout_s)).body
 
+    async def list_networks(self) -> bytes:
+        """Return the body of `/networks`."""
+        return (await self._fetch(self._versioned("/networks"), self._settings.list_timeout_s)).body
+
+    async def list_volumes(self) -> bytes:
+        """Return the body of `/volumes`. A volume plugin that hangs must not make the engine unhealthy."""
+        return (await self._fetch(self._versioned("/volumes"), self._settings.list_timeout_s, counts=False)).body
+
     @asynccontextmanager
     async def events(self, *, since: str = "") -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the event stream; inside the block its lines come as they happen, without end.

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
 
 from swarmproxy.engine.client import EngineClient
 from swarmproxy.engine.events import Effect, Follower, effect_of
 from swarmproxy.engine.health import Health, State
 from swarmproxy.engine.inventory import Inventory, Usage
+from swarmproxy.engine.observer import Observer
 from swarmproxy.engine.refresh import Refresher
 from swarmproxy.engine.settings import EngineSettings, jittered
 from swarmproxy.engine.validate import Facts, Identity, NotAnEngine, Skew, identify
@@ -18,6 +18,8 @@ from swarmproxy.errors import EngineUnreachable, SwarmError
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event
 from swarmproxy.model.image import Image
+from swarmproxy.model.network import Network
+from swarmproxy.model.volume import Volume
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.pool import Pool
 
@@ -26,22 +28,6 @@ __all__ = ["Claim", "Engine", "Facts", "Observer", "State", "Usage"]
 log = logging.getLogger("swarmproxy.engine")
 
 CLOSE_TIMEOUT_S = 5.0
-
-
-class Observer(Protocol):
-    """Who is told what becomes of engines: on the event loop, so it must neither block nor raise."""
-
-    def container_seen(self, engine: "Engine", container: Container, /) -> None:
-        """Take in a container that is new or has changed."""
-
-    def container_gone(self, engine: "Engine", container_id: str, /) -> None:
-        """Forget a container. Not called when the engine is Disconnected: everything of it goes then."""
-
-    def happened(self, engine: "Engine", event: Event, /) -> None:
-        """Hear of an event: each once, in the engine's order, before what it changes has been read."""
-
-    def state_changed(self, engine: "Engine", before: State, after: State, /) -> None:
-        """Hear of another state. All containers have been seen when an engine becomes Healthy at first."""
 
 
 Claim = Callable[["Engine", Facts], str | None]  # why an engine may not take part; None if it may
@@ -56,7 +42,7 @@ class Engine:
         *,
         settings: EngineSettings,
         tls: ssl.SSLContext | None = None,
-        observer: Observer,
+        observer: "Observer[Engine]",
         claim: Claim | None = None,
     ) -> None:
         self.address = address
@@ -82,6 +68,8 @@ class Engine:
         self._inventory = Inventory(
             seen=lambda container: observer.container_seen(self, container),
             gone=lambda container_id: observer.container_gone(self, container_id),
+            networks_read=lambda before: observer.networks_read(self, before),
+            volumes_read=lambda before: observer.volumes_read(self, before),
         )
         self._refresher = Refresher(
             str(address),
@@ -140,6 +128,16 @@ class Engine:
         return self._inventory.images
 
     @property
+    def networks(self) -> Mapping[str, Network]:
+        """Its networks by ID. Another mapping after each change."""
+        return self._inventory.networks
+
+    @property
+    def volumes(self) -> Mapping[str, Volume]:
+        """Its volumes by name. Another mapping after each change."""
+        return self._inventory.volumes
+
+    @property
     def usage(self) -> Usage:
         """What its containers ask for in sum, kept ready. Only to be read."""
         return self._inventory.usage
@@ -187,6 +185,14 @@ class Engine:
     async def refresh_images(self) -> None:
         """Read the list of images now. Raises as `refresh_container`."""
         await asyncio.shield(self._refresher.images.ask(""))
+
+    async def refresh_networks(self) -> None:
+        """Read the list of networks now. Raises as `refresh_container`."""
+        await asyncio.shield(self._refresher.networks.ask(""))
+
+    async def refresh_volumes(self) -> None:
+        """Read the list of volumes now. Raises as `refresh_container`."""
+        await asyncio.shield(self._refresher.volumes.ask(""))
 
     # -- its life
 
@@ -282,10 +288,10 @@ class Engine:
         except TimeoutError as error:
             reason = follower.error or f"no answer within {step_timeout_s:g} s"
             raise EngineUnreachable(f"the events of {self.address} cannot be followed: {reason}") from error
-        images = self._refresher.images.ask("")
+        lists = self._refresher.ask_lists()
         await self._refresher.sync(full=True)
-        # a slow list of images is not worth waiting for: it is taken in when it comes
-        await asyncio.wait({images}, timeout=step_timeout_s)
+        # a slow list, of images for instance, is not worth waiting for: it is taken in when it comes
+        await asyncio.wait(lists, timeout=step_timeout_s)
 
     async def _ping(self) -> None:
         await self.client.ping(keep=self._keeps_probes)
@@ -333,12 +339,16 @@ class Engine:
         """Pass an event on at once, then have read what it changes."""
         self._observer.happened(self, event)
         effect, container_id = effect_of(event)
-        if effect is Effect.CONTAINER and container_id:
+        if effect in (Effect.CONTAINER, Effect.ENDPOINT) and container_id:
             self._refresher.touch(container_id)
+        if effect in (Effect.NETWORKS, Effect.ENDPOINT):
+            self._refresher.networks.ask("")
         elif effect is Effect.GONE:
             self._refresher.forget(container_id)
         elif effect is Effect.IMAGES:
             self._refresher.images.ask("")
+        elif effect is Effect.VOLUMES:
+            self._refresher.volumes.ask("")
         elif effect is Effect.SPECS:
             self._refresher.request(specs=True)
 

@@ -26,6 +26,9 @@ class Effect(enum.Enum):
     CONTAINER = enum.auto()  # the one it is about
     GONE = enum.auto()  # nothing: the container is no more
     IMAGES = enum.auto()
+    NETWORKS = enum.auto()
+    ENDPOINT = enum.auto()  # the container it is about, and the networks: one of a swarm comes with its first container
+    VOLUMES = enum.auto()
     SPECS = enum.auto()
 
 
@@ -45,6 +48,7 @@ _NOISE = frozenset(
         "archive-path",
     ]
 )
+_ONE_NODE_DRIVERS = frozenset(("bridge", "host", "null", "none", "macvlan", "ipvlan"))
 
 
 def effect_of(event: Event) -> tuple[Effect, str]:
@@ -62,9 +66,16 @@ def effect_of(event: Event) -> tuple[Effect, str]:
                 return Effect.IMAGES, ""
             return (Effect.GONE if verb == "destroy" else Effect.CONTAINER), event.actor_id
         case "network" if verb in ("connect", "disconnect"):
-            return Effect.CONTAINER, event.attributes.get("container", "")
+            own = event.attributes.get("type", "bridge") in _ONE_NODE_DRIVERS
+            return (Effect.CONTAINER if own else Effect.ENDPOINT), event.attributes.get("container", "")
+        case "network":
+            return Effect.NETWORKS, ""
+        case "volume" if verb not in ("mount", "unmount"):
+            return Effect.VOLUMES, ""
         case "image":
             return Effect.IMAGES, ""
+        case "plugin":  # brings and takes drivers
+            return Effect.SPECS, ""
         case "daemon" if verb == "reload":
             return Effect.SPECS, ""
     return Effect.NOTHING, ""

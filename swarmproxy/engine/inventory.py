@@ -1,6 +1,6 @@
 """What one engine holds, as last read, and the sums that placement asks for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -9,6 +9,8 @@ import msgspec
 from swarmproxy.errors import ProtocolViolation
 from swarmproxy.model.container import Container
 from swarmproxy.model.image import Image
+from swarmproxy.model.network import Network
+from swarmproxy.model.volume import Volume
 from swarmproxy.scheduler.resources import Claims, claims_of_container
 
 
@@ -86,16 +88,25 @@ def _read_item(text: bytes) -> Listed:
 
 
 class Inventory:
-    """The containers and images of one engine.
+    """The containers, images, networks and volumes of one engine.
 
     Readings overlap: a list that was asked for before a container was created may arrive after the container
     has been seen. So each reading is numbered when it begins, and an older one never undoes what a newer one
     found.
     """
 
-    def __init__(self, *, seen: Callable[[Container], None], gone: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        seen: Callable[[Container], None],
+        gone: Callable[[str], None],
+        networks_read: Callable[[Mapping[str, Network]], None],
+        volumes_read: Callable[[Mapping[str, Volume]], None],
+    ) -> None:
         self._seen = seen
         self._gone = gone
+        self._networks_read = networks_read  # with those of before
+        self._volumes_read = volumes_read
         self._clock = 0
         self._readings = 0
         self._held: dict[str, tuple[int, int]] = {}  # container id: number of the reading, key of the item
@@ -103,6 +114,8 @@ class Inventory:
         self._cpus = self._gpus = 0
         self.containers: dict[str, Container] = {}
         self.images: dict[str, Image] = {}
+        self.networks: dict[str, Network] = {}
+        self.volumes: dict[str, Volume] = {}
         self.usage = Usage()
         self.revision = 0  # rises with each change
 
@@ -176,8 +189,22 @@ class Inventory:
             self.usage.add(container, cpus, gpus)
         self.revision += 1
 
+    def take_networks(self, networks: Iterable[Network]) -> None:
+        """Take in all networks that the engine has."""
+        before, self.networks = self.networks, {each.id: each for each in networks}
+        if self.networks != before:
+            self._networks_read(before)
+
+    def take_volumes(self, volumes: Iterable[Volume]) -> None:
+        """Take in all volumes that the engine has."""
+        before, self.volumes = self.volumes, {each.name: each for each in volumes}
+        if self.volumes != before:
+            self._volumes_read(before)
+
     def clear(self) -> None:
         """Forget everything: another engine stands at the address."""
         for container_id in list(self.containers):
             self.drop(container_id)
         self.images = {}
+        self.take_networks(())
+        self.take_volumes(())

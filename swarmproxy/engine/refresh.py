@@ -14,6 +14,8 @@ from swarmproxy.errors import EngineError, EngineUnreachable, SwarmError
 from swarmproxy.model.container import Container
 from swarmproxy.model.container import from_engine as read_container
 from swarmproxy.model.image import list_from_engine as read_images
+from swarmproxy.model.network import list_from_engine as read_networks
+from swarmproxy.model.volume import list_from_engine as read_volumes
 
 log = logging.getLogger("swarmproxy.engine")
 
@@ -42,22 +44,34 @@ class Refresher:
         self._circumstances = circumstances  # skew in nanoseconds, IP address
         self._wake = asyncio.Event()
         self._full = self._specs = False
-        self._images_seen = 0
+        self._seen: dict[str, int] = {}  # hash of each list as it was taken in last
         self.containers = Coalescer(self._read_one, limit=settings.inspects, name=f"inspect {address}")
         self.images = Coalescer(self._read_images, limit=1, name=f"images {address}")
+        self.networks = Coalescer(self._read_networks, limit=1, name=f"networks {address}")
+        self.volumes = Coalescer(self._read_volumes, limit=1, name=f"volumes {address}")
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Do what is asked for in `tasks` from now on."""
         self._full = self._specs = False
-        self._images_seen = 0
+        self._seen.clear()
         self.containers.open(tasks)
-        self.images.open(tasks)
+        for each in self._lists:
+            each.open(tasks)
 
     def close(self) -> None:
         """Take no more work."""
         reason = f"engine {self._address} is not a member of the cluster"
         self.containers.close(reason)
-        self.images.close(reason)
+        for each in self._lists:
+            each.close(reason)
+
+    @property
+    def _lists(self) -> tuple[Coalescer[None], ...]:
+        return self.images, self.networks, self.volumes
+
+    def ask_lists(self) -> list[asyncio.Future[None]]:
+        """Have images, networks and volumes read now, side by side; return the outcome of each."""
+        return [each.ask("") for each in self._lists]
 
     def request(self, *, full: bool = False, specs: bool = False) -> None:
         """Have the list read soon, every container if `full`, and what the engine is if `specs`."""
@@ -90,7 +104,9 @@ class Refresher:
                     full |= self._full
                     self._full = False
                 await self.sync(full=full)
-                await asyncio.shield(self.images.ask(""))
+                for outcome in await asyncio.gather(*map(asyncio.shield, self.ask_lists()), return_exceptions=True):
+                    if isinstance(outcome, BaseException):
+                        raise outcome
             except SwarmError as error:
                 self._full |= full
                 self._specs |= specs
@@ -212,7 +228,21 @@ class Refresher:
 
     async def _read_images(self, _key: str) -> None:
         body = await self._client.list_images()
-        if hash(body) != self._images_seen:
+        if self._is_news("images", body):
             self._inventory.images = {image.id: image for image in read_images(body)}
             self._inventory.revision += 1
-            self._images_seen = hash(body)
+
+    async def _read_networks(self, _key: str) -> None:
+        body = await self._client.list_networks()
+        if self._is_news("networks", body):
+            self._inventory.take_networks(read_networks(body))
+
+    async def _read_volumes(self, _key: str) -> None:
+        body = await self._client.list_volumes()
+        if self._is_news("volumes", body):
+            self._inventory.take_volumes(read_volumes(body))
+
+    def _is_news(self, what: str, body: bytes) -> bool:
+        """Return whether the list differs from the one before."""
+        before, self._seen[what] = self._seen.get(what), hash(body)
+        return self._seen[what] != before

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -10,6 +10,8 @@ from swarmproxy.engine.engine import Claim, Engine, State
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event
+from swarmproxy.model.network import Network
+from swarmproxy.model.volume import Volume
 from swarmproxy.wire.address import Address
 from tests.engine.scripted import ScriptedEngine
 
@@ -50,6 +52,12 @@ class Recorder:
     def container_gone(self, _engine: Engine, container_id: str) -> None:
         self.gone.append(container_id)
         self.told.append(("gone", container_id))
+
+    def networks_read(self, engine: Engine, before: Mapping[str, Network]) -> None:
+        self.told.append(("networks", (sorted(before), sorted(engine.networks))))
+
+    def volumes_read(self, engine: Engine, before: Mapping[str, Volume]) -> None:
+        self.told.append(("volumes", (sorted(before), sorted(engine.volumes))))
 
     def happened(self, _engine: Engine, event: Event) -> None:
         self.events.append(event)

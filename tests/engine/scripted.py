@@ -26,6 +26,8 @@ class ScriptedEngine:
         self.system_status: list[list[str]] | None = None
         self.containers: dict[str, dict[str, Any]] = {}
         self.images: list[dict[str, Any]] = [{"Id": "sha256:aa", "RepoTags": ["busybox:latest"], "Created": 1}]
+        self.networks: list[dict[str, Any]] = [{"Name": "bridge", "Id": f"b{id(self):x}", "Scope": "local"}]
+        self.volumes: list[dict[str, Any]] = []
         self.history: list[dict[str, Any]] = []
         self.hangs: set[str] = set()  # paths, without version, that are never answered
         self.answers: dict[str, tuple[int, bytes]] = {}  # paths that are answered otherwise
@@ -210,6 +212,10 @@ class ScriptedEngine:
             answer = [self._item(each) for each in self.containers if each in wanted]
         elif path == "/images/json":
             answer = self.images
+        elif path == "/networks":
+            answer = self.networks
+        elif path == "/volumes":
+            answer = {"Volumes": self.volumes, "Warnings": None}
         elif path.startswith("/containers/") and path.endswith("/json"):
             container_id = path.split("/")[2]
             if container_id not in self.containers:

@@ -51,11 +51,12 @@ from tests.engine.scripted import NANOSECONDS, ScriptedEngine
         ("container", "exec_create: sh -c true", Effect.NOTHING),
         ("container", "exec_start: sh: x", Effect.NOTHING),
         ("network", "connect", Effect.CONTAINER),
-        ("network", "create", Effect.NOTHING),
-        ("volume", "mount", Effect.NOTHING),
+        *[("network", action, Effect.NETWORKS) for action in ["create", "destroy", "update", "prune"]],
+        *[("volume", action, Effect.VOLUMES) for action in ["create", "destroy", "prune"]],
+        *[("volume", action, Effect.NOTHING) for action in ["mount", "unmount"]],
         ("image", "pull", Effect.IMAGES),
         ("daemon", "reload", Effect.SPECS),
-        ("plugin", "enable", Effect.NOTHING),
+        ("plugin", "enable", Effect.SPECS),
     ],
 )
 def test_effect(kind: str, action: str, effect: Effect) -> None:

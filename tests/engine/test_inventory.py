@@ -1,5 +1,7 @@
 """An older reading never undoes a newer one, and sums are those of what is held."""
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,7 +10,11 @@ from swarmproxy.model.container import Container, DeviceRequest
 
 
 def inventory() -> Inventory:
-    return Inventory(seen=lambda _container: None, gone=lambda _id: None)
+    return telling(seen=lambda _container: None, gone=lambda _id: None)
+
+
+def telling(*, seen: Callable[[Container], None], gone: Callable[[str], None]) -> Inventory:
+    return Inventory(seen=seen, gone=gone, networks_read=lambda _before: None, volumes_read=lambda _before: None)
 
 
 def test_older_reading() -> None:
@@ -43,7 +49,7 @@ def test_dropped_while_reading() -> None:
 def test_told_once() -> None:
     """Only changes are told."""
     told: list[str] = []
-    held = Inventory(seen=lambda container: told.append(container.name), gone=told.append)
+    held = telling(seen=lambda container: told.append(container.name), gone=told.append)
     for name in ("a", "a", "b"):
         with held.reading() as number:
             held.put(Container(id="x", name=name), 1, number)
