@@ -11,8 +11,9 @@ from swarmproxy.cluster.execs import Execs
 from swarmproxy.cluster.hub import Hub
 from swarmproxy.cluster.index import Index, Located
 from swarmproxy.cluster.membership import Membership
-from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.networks import NetworkIndex
+from swarmproxy.cluster.nodes import Nodes
+from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.reservations import Reservations
 from swarmproxy.cluster.settled import Unsettled, refresh_then
 from swarmproxy.cluster.volumes import VolumeIndex
@@ -53,6 +54,7 @@ class Cluster:
     book: NodeBook = field(default_factory=NodeBook)
     unsettled: Unsettled = field(default_factory=Unsettled)
     source: Source = field(default_factory=lambda: Source(""))
+    nodes: Nodes = field(init=False)
     reservations: Reservations = field(init=False)
     membership: Membership = field(init=False)
     _tasks: asyncio.TaskGroup | None = None
@@ -60,7 +62,8 @@ class Cluster:
     _newest_of_each: frozenset[str] | None = None  # the newest API version of each engine; None: to be counted
 
     def __post_init__(self) -> None:
-        self.reservations = Reservations(self.index)
+        self.nodes = Nodes(lambda engine: self.reservations.on(engine), self.book)
+        self.reservations = Reservations(self.index, self.nodes.mark)
         self.membership = Membership(lambda address: self.build(self, address), self)
 
     @asynccontextmanager
@@ -94,6 +97,8 @@ class Cluster:
     def joined(self, engine: Engine) -> None:
         """See Members: an engine that comes back brings its containers along."""
         self._present.add(engine)
+        self.nodes.add(engine)
+        engine.on_change = functools.partial(self.nodes.mark, engine)
         for container in engine.containers.values():
             self.container_seen(engine, container)
         self.networks.replace(engine, {}, engine.networks)
@@ -106,6 +111,7 @@ class Cluster:
         """See Members: nothing of the engine is shown from now on."""
         self._forget(engine)
         self._present.discard(engine)
+        self.nodes.discard(engine)
         self._newest_of_each = None
         if engine.state is State.HEALTHY:
             self._tell("engine_disconnect", engine)

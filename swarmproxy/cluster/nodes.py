@@ -1,10 +1,10 @@
 """Engines as the scheduler sees them: what they hold, and what is being created there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.reservations import Reservation
-from swarmproxy.engine.engine import Engine
+from swarmproxy.engine.engine import Engine, State
 from swarmproxy.model.node import Node, Pending
 from swarmproxy.scheduler.resources import claims_of_spec, with_claims
 
@@ -44,3 +44,86 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
     for each in reserved:
         node = with_claims(node, claims_of_spec(each.spec, engine_gpus=facts.gpus))
     return node
+
+
+class Nodes:
+    """The healthy members as nodes, kept ready: a look makes anew those that have changed since the last one.
+
+    With a thousand engines, to make all for each create would cost more than the choice among them.
+    """
+
+    def __init__(self, reserved: Callable[[Engine], Sequence[Reservation]], book: NodeBook) -> None:
+        self._reserved = reserved
+        self._book = book
+        self._book_seen = book.revision
+        self._members: set[Engine] = set()
+        self._stale: set[Engine] = set()
+        self._nodes: list[Node] = []
+        self._engines: list[Engine] = []  # of `_nodes`, place by place
+        self._places: dict[Engine, int] = {}
+        self._by_id: dict[str, Engine] = {}
+
+    def add(self, engine: Engine) -> None:
+        """Count `engine` from now on, whenever it is healthy."""
+        self._members.add(engine)
+        self._stale.add(engine)
+
+    def discard(self, engine: Engine) -> None:
+        """Leave `engine` out from now on."""
+        self._members.discard(engine)
+        self._stale.add(engine)
+
+    def has(self, engine: Engine) -> bool:
+        """Return whether `engine` counts, healthy or not."""
+        return engine in self._members
+
+    def mark(self, engine: Engine) -> None:
+        """Take note that something about `engine` has changed."""
+        self._stale.add(engine)
+
+    def all(self) -> Sequence[Node]:
+        """Return a node for each healthy member, in no order. Good until the next await; only to be read."""
+        if self._book_seen != self._book.revision:
+            self._book_seen = self._book.revision
+            self._stale |= self._members
+        if self._stale:
+            stale, self._stale = self._stale, set()
+            for engine in stale:
+                self._renew(engine)
+        return self._nodes
+
+    def of(self, engines: Iterable[Engine]) -> list[Node]:
+        """Return the nodes of those of `engines` that are healthy members."""
+        nodes = self.all()
+        return [nodes[self._places[engine]] for engine in engines if engine in self._places]
+
+    def engine(self, node: Node) -> Engine:
+        """Return the engine that `node` is made from."""
+        return self._by_id[node.id]
+
+    def _renew(self, engine: Engine) -> None:
+        at = self._places.get(engine)
+        if engine not in self._members or engine.state is not State.HEALTHY or engine.facts is None:
+            if at is not None:
+                self._take_out(at)
+            return
+        node = snapshot(engine, self._reserved(engine), self._book)
+        if at is None:
+            self._places[engine] = len(self._nodes)
+            self._nodes.append(node)
+            self._engines.append(engine)
+        else:
+            self._by_id.pop(self._nodes[at].id, None)
+            self._nodes[at] = node
+        self._by_id[node.id] = engine
+
+    def _take_out(self, at: int) -> None:
+        """Forget the node at this place, which the last one takes."""
+        node, engine = self._nodes[at], self._engines[at]
+        last_node, last_engine = self._nodes.pop(), self._engines.pop()
+        if last_engine is not engine:
+            self._nodes[at], self._engines[at] = last_node, last_engine
+            self._places[last_engine] = at
+        del self._places[engine]
+        if self._by_id.get(node.id) is engine:
+            del self._by_id[node.id]

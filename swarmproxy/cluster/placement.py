@@ -10,7 +10,6 @@ from urllib.parse import quote, urlencode
 from swarmproxy.cluster.asking import ask, refusal
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.images import Pulls, has_image
-from swarmproxy.cluster.nodes import snapshot
 from swarmproxy.cluster.references import own_network, resolve
 from swarmproxy.engine.client import Created
 from swarmproxy.engine.engine import Engine
@@ -66,12 +65,12 @@ class Placement:
             tried: set[Engine] = set()
             while True:
                 try:
-                    return await self._create(request, spec, self.cluster.healthy(), tried)
+                    return await self._create(request, spec, tried)
                 except _ImageMissing as missing:
                     holders = [each for each in self.cluster.healthy() if has_image(each, spec.image)]
                     if not holders:
                         raise missing.reason from missing
-                    return await self._create(request, spec, holders, tried)
+                    return await self._create(request, spec, tried, among=holders)
                 except (EngineError, EngineUnreachable) as error:
                     if not retries or (isinstance(error, EngineError) and error.status < 500):
                         raise
@@ -79,12 +78,17 @@ class Placement:
                     log.warning("Failed to create container, retrying", extra={"error": str(error)})
 
     async def _create(
-        self, request: CreateRequest, spec: ContainerSpec, among: Sequence[Engine], tried: set[Engine]
+        self,
+        request: CreateRequest,
+        spec: ContainerSpec,
+        tried: set[Engine],
+        *,
+        among: Sequence[Engine] | None = None,
     ) -> Created:
         swarm_id = spec.labels.get(ID) or self.new_swarm_id()
         with ExitStack() as held:
             wanted = resolve(spec, self.cluster)
-            engine = self.choose(wanted, among, tried)
+            engine = self.choose(wanted, tried, among=among)
             tried.add(engine)
             held.enter_context(self.cluster.reservations.place(wanted, engine, swarm_id, request.name))
             # up to here nobody else ran since the look: the place is ours
@@ -146,19 +150,16 @@ class Placement:
         answer = await ask(engine, version, "GET", f"/images/{quote(image, safe='/:@')}/json")
         return answer.status == 200
 
-    def choose(self, spec: ContainerSpec, among: Sequence[Engine], tried: Collection[Engine] = ()) -> Engine:
-        """Return the best engine for `spec`, one of `tried` only if no other will do.
+    def choose(
+        self, spec: ContainerSpec, tried: Collection[Engine] = (), *, among: Sequence[Engine] | None = None
+    ) -> Engine:
+        """Return the best healthy engine for `spec`, one of `tried` only if no other will do.
 
         Raises NoNodeFits. Synchronous: take the place before any await.
         """
-        by_id: dict[str, Engine] = {}
-        nodes: list[Node] = []
-        for engine in among:
-            if engine.facts is not None:
-                nodes.append(snapshot(engine, self.cluster.reservations.on(engine), self.cluster.book))
-                by_id[engine.id] = engine
-        ranked = [by_id[node.id] for node in self.rank(spec, nodes)]
-        return next((engine for engine in ranked if engine not in tried), ranked[0])
+        nodes = self.cluster.nodes
+        ranked = self.rank(spec, nodes.all() if among is None else nodes.of(among))
+        return next((engine for engine in map(nodes.engine, ranked) if engine not in tried), nodes.engine(ranked[0]))
 
 
 def _with_warnings(created: Created, spec: ContainerSpec) -> Created:

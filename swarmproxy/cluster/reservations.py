@@ -1,6 +1,6 @@
 """Places that are taken before their engine knows: from the choice of a node until the container is seen there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,8 +23,9 @@ class Reservation:
 class Reservations:
     """Names and places that creates in flight hold. Taking one is synchronous: nobody runs between look and take."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, changed: Callable[[Engine], None] = lambda _engine: None) -> None:
         self._index = index
+        self._changed = changed  # told of each engine on which a place was taken or given back
         self._names: dict[str, int] = {}
         self._places: dict[Engine, dict[str, Reservation]] = {}
 
@@ -56,6 +57,7 @@ class Reservations:
         """Count `spec` on `engine` until the block is left, or the container has been seen there."""
         reservation = Reservation(spec, engine, swarm_id, name.removeprefix("/"))
         self._places.setdefault(engine, {})[swarm_id] = reservation
+        self._changed(engine)
         try:
             yield reservation
         finally:
@@ -74,5 +76,6 @@ class Reservations:
         places = self._places.get(engine)
         if places is not None:
             places.pop(swarm_id, None)
+            self._changed(engine)
             if not places:
                 del self._places[engine]

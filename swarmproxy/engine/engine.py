@@ -48,6 +48,7 @@ class Engine:
         self.address = address
         self.facts: Facts | None = None  # what it last said of itself, also when it was not accepted
         self.is_member = False  # accepted: from the claim until it ends or turns out to be another one
+        self.on_change: Callable[[], None] = lambda: None  # called when anything that placements look at has changed
         self._settings = settings
         self._observer = observer
         self._claim = claim or (lambda _engine, _facts: None)
@@ -56,7 +57,7 @@ class Engine:
         self._warned_labels: tuple[str, ...] = ()
         self._another: asyncio.Future[None]  # fails when another engine answers at the address
         self._follower: Follower | None = None
-        self._health = Health(settings, self._state_changed)
+        self._health = Health(settings, self._state_changed, lambda: self.on_change())
         self.pool = Pool(address, tls=tls, connect_timeout_s=settings.step_timeout_s)
         self.client = EngineClient(
             address,
@@ -70,6 +71,7 @@ class Engine:
             gone=lambda container_id: observer.container_gone(self, container_id),
             networks_read=lambda before: observer.networks_read(self, before),
             volumes_read=lambda before: observer.volumes_read(self, before),
+            changed=lambda: self.on_change(),
         )
         self._refresher = Refresher(
             str(address),
@@ -326,7 +328,7 @@ class Engine:
         before, self.facts = self.facts, identity.facts
         self.client.api_version = identity.api_version
         self._inventory.resize(identity.facts.cpus, identity.facts.gpus)
-        self._inventory.revision += 1
+        self._inventory.touch()
         moved = before is not None and before.ip != identity.facts.ip
         if self._skew.measured(identity) or moved:
             self._refresher.request(full=True)

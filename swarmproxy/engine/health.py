@@ -27,9 +27,15 @@ class Health:
     Only failures to reach the engine count; whatever it answers shows that it is there.
     """
 
-    def __init__(self, settings: EngineSettings, on_change: Callable[[State, State], None]) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        on_change: Callable[[State, State], None],
+        on_count: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._on_change = on_change
+        self._on_count = on_count  # told whenever the indicator may have changed
         self._failed_at = float("-inf")
         self.answered_at = float("-inf")  # of the monotonic clock
         self.alarm = asyncio.Event()  # somebody met a failure: find out now
@@ -55,6 +61,7 @@ class Health:
         before, self.state, self.error = self.state, state, error
         if state is State.HEALTHY:
             self.failures = 0
+        self._on_count()
         if before is not state:
             self._on_change(before, state)
 
@@ -67,8 +74,9 @@ class Health:
         if self.state is State.UNHEALTHY:
             self.survived = self.failures
             self.enter(State.HEALTHY)
-        elif self.state is State.HEALTHY:
+        elif self.state is State.HEALTHY and (self.failures or self.error):
             self.failures, self.error = 0, ""
+            self._on_count()
 
     def note_failure(self, error: SwarmError) -> None:
         """Count a failure to reach the engine. Anything else that went wrong changes nothing."""
@@ -80,6 +88,7 @@ class Health:
             return
         self._failed_at = now
         self.failures += 1
+        self._on_count()
         if self.state is State.HEALTHY:
             self.alarm.set()
             if self.failures >= self._settings.failure_retry:

@@ -102,11 +102,13 @@ class Inventory:
         gone: Callable[[str], None],
         networks_read: Callable[[Mapping[str, Network]], None],
         volumes_read: Callable[[Mapping[str, Volume]], None],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._seen = seen
         self._gone = gone
         self._networks_read = networks_read  # with those of before
         self._volumes_read = volumes_read
+        self._changed = changed
         self._clock = 0
         self._readings = 0
         self._held: dict[str, tuple[int, int]] = {}  # container id: number of the reading, key of the item
@@ -118,6 +120,11 @@ class Inventory:
         self.volumes: dict[str, Volume] = {}
         self.usage = Usage()
         self.revision = 0  # rises with each change
+
+    def touch(self) -> None:
+        """Take note that something has changed: who keeps what follows from it makes that anew."""
+        self.revision += 1
+        self._changed()
 
     @contextmanager
     def reading(self) -> Iterator[int]:
@@ -153,7 +160,7 @@ class Inventory:
             self.usage.take(before, self._cpus, self._gpus)
         self.usage.add(container, self._cpus, self._gpus)
         self.containers[container.id] = container
-        self.revision += 1
+        self.touch()
         self._seen(container)
         return container
 
@@ -165,7 +172,7 @@ class Inventory:
         container = self.containers.pop(container_id, None)
         if container is not None:
             self.usage.take(container, self._cpus, self._gpus)
-            self.revision += 1
+            self.touch()
             self._gone(container_id)
 
     def keep_only(self, listed: set[str], number: int) -> None:
@@ -187,7 +194,7 @@ class Inventory:
         self.usage = Usage()
         for container in self.containers.values():
             self.usage.add(container, cpus, gpus)
-        self.revision += 1
+        self.touch()
 
     def take_networks(self, networks: Iterable[Network]) -> None:
         """Take in all networks that the engine has."""
@@ -208,3 +215,4 @@ class Inventory:
         self.images = {}
         self.take_networks(())
         self.take_volumes(())
+        self.touch()

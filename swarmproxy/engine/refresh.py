@@ -230,7 +230,7 @@ class Refresher:
         body = await self._client.list_images()
         if self._is_news("images", body):
             self._inventory.images = {image.id: image for image in read_images(body)}
-            self._inventory.revision += 1
+            self._inventory.touch()
 
     async def _read_networks(self, _key: str) -> None:
         body = await self._client.list_networks()
