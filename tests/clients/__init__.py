@@ -45,6 +45,7 @@ class Cli:
     version: str
     path: Path
     config: Path
+    variables: tuple[tuple[str, str], ...] = ()
 
     def command(self, host: str, *arguments: str, tls: Pair | None = None) -> list[str]:
         """Return the command line that does `arguments` on `host` ("127.0.0.1:2375", "unix:///path")."""
@@ -55,7 +56,7 @@ class Cli:
     def environment(self) -> dict[str, str]:
         """The environment for it: ours without DOCKER_*."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "COMPOSE_"))}
-        return inherited | {"DOCKER_CONFIG": str(self.config), "DOCKER_CLI_HINTS": "false"}
+        return inherited | {"DOCKER_CONFIG": str(self.config), "DOCKER_CLI_HINTS": "false"} | dict(self.variables)
 
     def run(
         self,
@@ -100,6 +101,18 @@ def cli(version: str = "20.10") -> Cli:
     for name, plugin in suites.plugins(version).items():
         (config / "cli-plugins" / name).symlink_to(plugin)
     return Cli(version, path, config)
+
+
+@functools.cache
+def compose_1() -> Cli:
+    """Return docker-compose 1.29, the last one in Python; it takes the same options for a host and for TLS.
+
+    Raises SuiteUnavailableError if it was not fetched.
+    """
+    root = suites.compose_1_root()
+    config = Path(tempfile.mkdtemp(prefix="docker-compose-1-"))
+    modules = ("PYTHONPATH", str(root / "usr/lib/python3/dist-packages"))
+    return Cli("1.29", root / "usr/bin/docker-compose", config, (modules, ("PYTHONDONTWRITEBYTECODE", "1")))
 
 
 def docker(

@@ -23,6 +23,19 @@ STORES = {  # store -> the suite that has it, and its packages there
     "consul": ("bullseye", ("consul",)),
     "etcd-3.5": ("sid", ("etcd-server",)),
 }
+# The last docker-compose in Python, with what it imports: it is run by the machine's own interpreter.
+COMPOSE_1 = (
+    "docker-compose",
+    *(
+        f"python3-{name}"
+        for name in (
+            "attr cached-property certifi chardet charset-normalizer distro docker dockerpty docopt dotenv idna "
+            "jsonschema more-itertools pkg-resources pyrsistent requests six texttable typing-extensions urllib3 "
+            "websocket yaml zipp"
+        ).split()
+    ),
+)
+COMPOSE_1_SUITE = "bookworm"
 HOST_VERSION = "20.10"  # docker.io of Debian 12, installed on the machine itself
 PATIENCE = ("-o", "Acquire::Retries=3", "-o", "Acquire::http::Timeout=30")
 
@@ -72,6 +85,17 @@ def plugins(version: str) -> dict[str, Path]:
     return {path.name: path for path in (root_of(version) / "usr/libexec/docker/cli-plugins").iterdir()}
 
 
+def compose_1_root() -> Path:
+    """Return where docker-compose 1.29 is unpacked. Raises SuiteUnavailableError if it was not fetched."""
+    path = CACHE / f"compose-1.29-{COMPOSE_1_SUITE}"
+    if not (path / "complete").exists():
+        raise SuiteUnavailableError(
+            f"docker-compose 1.29 (Debian {COMPOSE_1_SUITE}) is not in {CACHE}: "
+            "run `python -m tests.hosts.suites` with a Debian mirror in reach"
+        )
+    return path
+
+
 def fetch(version: str) -> Path:
     """Return the directory of docker `version`, fetched now if need be. Raises SuiteUnavailableError."""
     suite = SUITES[version]
@@ -82,6 +106,11 @@ def fetch_store(name: str) -> Path:
     """Return the directory of the store `name`, fetched now if need be. Raises SuiteUnavailableError."""
     suite, packages = STORES[name]
     return obtain(f"{name}-{suite}", suite, packages)
+
+
+def fetch_compose_1() -> Path:
+    """Return the directory of docker-compose 1.29, fetched now if need be. Raises SuiteUnavailableError."""
+    return obtain(f"compose-1.29-{COMPOSE_1_SUITE}", COMPOSE_1_SUITE, COMPOSE_1)
 
 
 def obtain(name: str, suite: str, packages: Sequence[str], *, finish: Callable[[Path], None] | None = None) -> Path:
@@ -187,6 +216,7 @@ def main() -> int:
             fetch(version)
         for name in STORES:
             fetch_store(name)
+        fetch_compose_1()
     except (SuiteUnavailableError, OSError) as error:
         print(f"{error}\n(the tests that need it will fail)", file=sys.stderr)
         return 1
