@@ -3,7 +3,7 @@
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from swarmproxy.api import containers, events, images, system
+from swarmproxy.api import adapted, containers, events, images, system
 from swarmproxy.api.dispatch import Dispatch, log_refusal
 from swarmproxy.api.errors import PAGE_NOT_FOUND
 from swarmproxy.api.requests import error_reply
@@ -21,7 +21,7 @@ def build(cluster: Cluster, placement: Placement, settings: Settings, replica: R
     app.state.placement = placement
     app.state.settings = settings
     app.state.leadership = replica.leadership if replica is not None else None
-    for module in (system, events, containers, images):
+    for module in (system, events, containers, images, adapted):
         app.include_router(module.router)
     app.add_exception_handler(SwarmError, _refuse)
     app.add_exception_handler(HTTPException, _no_such_page)

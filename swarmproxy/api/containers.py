@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import with_node
 from swarmproxy.api.listing import item_json, sizes_of
-from swarmproxy.api.requests import body_bytes, cluster_of, error_reply, flag, json_reply, version_of
+from swarmproxy.api.requests import body_bytes, cluster_of, error_reply, flag, json_reply, passed_on, version_of
 from swarmproxy.cluster.asking import ask, refusal
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.placement import CreateRequest, Placement
@@ -21,7 +21,6 @@ from swarmproxy.model.filters import Filters, parse_filters
 from swarmproxy.model.listing import ContainerQuery
 from swarmproxy.model.names import style_for
 from swarmproxy.settings import Settings
-from swarmproxy.wire.fetch import Answer
 
 router = APIRouter()
 PRUNE_TIMEOUT_S = 600.0
@@ -154,8 +153,3 @@ async def _prune(engine: Engine, version: Version, query: str) -> dict[str, Any]
         return msgspec.json.decode(answer.body, type=dict[str, Any])
     except SwarmError as error:
         return error
-
-
-def passed_on(answer: Answer) -> Response:
-    """Return an engine's answer unchanged."""
-    return Response(answer.body, answer.status, media_type=answer.headers.get("content-type"))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from swarmproxy.model.apiversion import OLDEST, Version
+
 
 class Owner(Enum):
     """Whose engine a request belongs to."""
@@ -27,6 +29,7 @@ class Route:
     changes: bool = False  # the container is another one afterwards
     removes: bool = False
     makes_image: bool = False
+    as_it_is_from: Version = OLDEST  # for older clients one of our own routes adapts the answer
     needs_healthy: bool = True  # else it is tried, and the engine's silence is the answer
     answers_within_s: float | None = None  # until the engine's head; None: it may take for ever
 
@@ -66,7 +69,9 @@ _CONTAINERS = _rows(
     ("DELETE", ""): Route(owner=Owner.CONTAINER, finish=True, removes=True, needs_healthy=False),
 }
 _EXECS = _rows(Owner.EXEC, soon="GET:json POST:resize", upgrades="POST:start")
-_IMAGES = _rows(Owner.IMAGE, soon="GET:json GET:history", streams="GET:get POST:push")
+_IMAGES = _rows(Owner.IMAGE, soon="GET:history", streams="GET:get POST:push") | {
+    ("GET", "json"): Route(owner=Owner.IMAGE, action="json", answers_within_s=SOON_S, as_it_is_from=(1, 44)),
+}
 _COMMIT = Route(owner=Owner.COMMITTED, finish=True, makes_image=True)
 _SAVE = Route(owner=Owner.SAVED)
 _ANYONE = {

@@ -10,6 +10,7 @@ from swarmproxy.api.errors import body_of, status_of
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.errors import BadRequest, SwarmError, TooLarge
 from swarmproxy.model.apiversion import Version
+from swarmproxy.wire.fetch import Answer
 
 JSON = "application/json"
 BODY_LIMIT = 16 * 1024 * 1024
@@ -67,3 +68,8 @@ def json_reply(body: bytes, status: int = 200) -> Response:
 def error_reply(error: SwarmError) -> Response:
     """Return `error` in Docker's form."""
     return json_reply(body_of(error), status_of(error))
+
+
+def passed_on(answer: Answer) -> Response:
+    """Return an engine's answer unchanged."""
+    return Response(answer.body, answer.status, media_type=answer.headers.get("content-type"))

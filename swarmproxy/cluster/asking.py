@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from swarmproxy.engine.client import engine_error
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineError, EngineUnreachable
-from swarmproxy.model.apiversion import Version, spoken
+from swarmproxy.model.apiversion import Version, nearest, spoken
 from swarmproxy.wire.fetch import Answer, fetch
 
 ASK_TIMEOUT_S = 60.0
@@ -23,6 +23,16 @@ def versioned(engine: Engine, version: Version, path: str) -> str:
     if facts is None:
         raise EngineUnreachable(f"engine {engine.address} has not been validated yet")
     return f"/v{spoken(version, facts.api_min, facts.api_max)}{path}"
+
+
+def version_for(engine: Engine, version: Version) -> Version:
+    """Return the version that `engine` speaks and that is nearest to `version`, as `versioned` puts it in the path.
+
+    Raises EngineUnreachable if it is not known what it speaks.
+    """
+    if (facts := engine.facts) is None:
+        raise EngineUnreachable(f"engine {engine.address} has not been validated yet")
+    return nearest(version, facts.api_min, facts.api_max)
 
 
 async def ask(

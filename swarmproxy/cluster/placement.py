@@ -2,12 +2,15 @@
 
 import functools
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from swarmproxy.cluster.asking import ask, refusal
+import msgspec
+
+from swarmproxy.cluster.asking import ask, refusal, version_for
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.images import Pulls, has_image
 from swarmproxy.cluster.references import own_network, resolve
@@ -18,6 +21,7 @@ from swarmproxy.model.apiversion import Version
 from swarmproxy.model.labels import ID
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec, body_for_engine
+from swarmproxy.model.versions import adapt_create
 
 log = logging.getLogger("swarmproxy.cluster")
 
@@ -103,7 +107,15 @@ class Placement:
                 engine_cpus=facts.cpus,
                 rename_network=functools.partial(own_network, cluster=self.cluster),
             )
+            body, joins = adapt_create(
+                body,
+                client=request.version,
+                engine=version_for(engine, request.version),
+                cgroup_v1=facts.cgroup_version == "1",
+            )
             created = await self._create_or_pull(engine, request, spec, body)
+            if joins:
+                await connect(engine, request.version, created, joins)
             try:
                 await engine.refresh_container(created.id)
             except SwarmError as error:  # it exists: the next look at the engine will find it
@@ -160,6 +172,20 @@ class Placement:
         nodes = self.cluster.nodes
         ranked = self.rank(spec, nodes.all() if among is None else nodes.of(among))
         return next((engine for engine in map(nodes.engine, ranked) if engine not in tried), nodes.engine(ranked[0]))
+
+
+async def connect(engine: Engine, version: Version, created: Created, joins: Mapping[str, dict[str, Any]]) -> None:
+    """Connect a new container to more networks of its engine; if one of them fails, the container is removed again.
+
+    Raises EngineError, EngineUnreachable.
+    """
+    for network, settings in joins.items():
+        body = msgspec.json.encode({"Container": created.id, "EndpointConfig": settings})
+        path = f"/networks/{quote(network, safe='')}/connect"
+        answer = await ask(engine, version, "POST", path, body=body)
+        if answer.status >= 400:
+            await ask(engine, version, "DELETE", f"/containers/{created.id}?force=1&v=1")
+            raise refusal(answer, path)
 
 
 def _with_warnings(created: Created, spec: ContainerSpec) -> Created:

@@ -47,6 +47,7 @@ class Facts:
     arch: str = ""  # as the kernel says it: "x86_64"
     kernel: str = ""
     storage_driver: str = ""
+    cgroup_version: str = "1"
     plugins: bytes = b"{}"  # the `Plugins` of its info, as it came
     info: bytes = b"{}"  # the body of its /info
     version: bytes = b"{}"  # the body of its /version
@@ -95,6 +96,7 @@ class _Info(msgspec.Struct):
     OperatingSystem: str | None = None
     OSType: str | None = None
     Architecture: str | None = None
+    CgroupVersion: str | None = None
     SystemTime: str | None = None
     SystemStatus: list[list[str]] | None = None
     GenericResources: list[_GenericResource] | None = None
@@ -149,6 +151,7 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
         arch=info.Architecture or "",
         kernel=info.KernelVersion or "",
         storage_driver=info.Driver or "",
+        cgroup_version=info.CgroupVersion or "1",
         plugins=bytes(info.Plugins),
         info=info_body,
         version=version_body,

@@ -8,7 +8,9 @@ from swarmproxy.errors import BadRequest
 
 Version = tuple[int, int]
 
-OLDEST: Version = (1, 24)  # of clients; engines 29 ask for 1.40 or 1.44, which is why paths are clamped for each engine
+# Of clients: docker-compose 1 asks for it with files that have no `version`. Engines have oldest versions of their own,
+# up to 1.44, which is why the path is clamped for each of them. Source: docker/compose 1.29, compose/const.py.
+OLDEST: Version = (1, 21)
 NEWEST: Version = (1, 55)  # the newest released one whose routes we know
 DEFAULT: Version = (1, 51)  # while no engine is there to ask
 
@@ -63,6 +65,12 @@ def advertised(engines: Collection[str], user_agent: str = "") -> Version:
 
 
 @lru_cache(maxsize=4096)
-def spoken(asked: Version, least: str, most: str) -> str:
+def nearest(asked: Version, least: str, most: str) -> Version:
     """Return the version for an engine that speaks `least` to `most`, as near to the asked one as it goes."""
-    return text(max(parse(least), min(asked, parse(most))))
+    return max(parse(least), min(asked, parse(most)))
+
+
+@lru_cache(maxsize=4096)
+def spoken(asked: Version, least: str, most: str) -> str:
+    """Return the `nearest` version as the path has it."""
+    return text(nearest(asked, least, most))

@@ -174,7 +174,7 @@ async def viz(standing: Front) -> None:
     "copy",
     "`POST /containers/x/copy`",
     classic="Passed to the engine.",
-    why="Docker dropped the route with API 1.24, the oldest that we speak; `archive` replaced it.",
+    why="Docker dropped the route with API 1.24; `archive` is there since 1.20, and clients since 1.8 use it.",
 )
 async def copy(standing: Front) -> None:
     """404."""

@@ -49,7 +49,7 @@ async def unknown_path(standing: Front) -> None:
 
 @table.kept("versions", "paths with and without a version")
 async def versions(standing: Front) -> None:
-    """Both are served, and any version that Docker has had since 1.24 is taken."""
+    """Both are served, and any version that Docker has had since 1.21 is taken."""
     for prefix in ("", "/v1.24", "/v1.40", "/v1.51"):
         assert names(await standing.client.get(f"{prefix}/containers/json")), prefix
 
@@ -61,7 +61,7 @@ async def versions(standing: Front) -> None:
     why="Said at once and in a daemon's words, so that clients negotiate.",
 )
 async def version_bounds(standing: Front) -> None:
-    """400 below 1.24 and above the newest version there is."""
+    """400 below 1.21 and above the newest version there is."""
     status, text = message(await standing.client.get("/v1.18/containers/json"))
     assert (status, text.partition(".")[0]) == (400, "client version 1")
     assert message(await standing.client.get("/v1.999/info"))[0] == 400

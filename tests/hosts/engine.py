@@ -40,6 +40,7 @@ class EngineOptions:
     tls: Pair | None = None  # what it serves with; its ca.pem must have signed the clients' certificates
     client: Pair | None = None  # what we talk to it with, if it serves TLS
     arguments: Sequence[str] = ()  # more for dockerd
+    environment: Mapping[str, str] = field(default_factory=dict)  # more for dockerd
     images: Sequence[bytes] = ()  # archives to load besides busybox
     with_busybox: bool = True
     local: bool = True  # listens on 127.0.0.1 and a unix socket of the caller's namespace too
@@ -162,7 +163,8 @@ class Engine:
     def _environment(self) -> dict[str, str]:
         """Return dockerd's environment: ours, with the programs of its version first."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
-        return inherited | {"PATH": f"{suites.engine_path(self.options.version)}:{os.environ['PATH']}:/usr/sbin:/sbin"}
+        path = f"{suites.engine_path(self.options.version)}:{os.environ['PATH']}:/usr/sbin:/sbin"
+        return {**inherited, "PATH": path, **self.options.environment}
 
     def _arguments(self) -> list[str]:
         """Return dockerd's command line."""

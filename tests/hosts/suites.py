@@ -23,17 +23,31 @@ STORES = {  # store -> the suite that has it, and its packages there
     "consul": ("bullseye", ("consul",)),
     "etcd-3.5": ("sid", ("etcd-server",)),
 }
-# The last docker-compose in Python, with what it imports: it is run by the machine's own interpreter.
-COMPOSE_1 = (
+COMPOSE_1 = (  # the last docker-compose in Python, and what it imports: the machine's own interpreter runs it
     "docker-compose",
-    *(
-        f"python3-{name}"
-        for name in (
-            "attr cached-property certifi chardet charset-normalizer distro docker dockerpty docopt dotenv idna "
-            "jsonschema more-itertools pkg-resources pyrsistent requests six texttable typing-extensions urllib3 "
-            "websocket yaml zipp"
-        ).split()
-    ),
+    "python3-attr",
+    "python3-cached-property",
+    "python3-certifi",
+    "python3-chardet",
+    "python3-charset-normalizer",
+    "python3-distro",
+    "python3-docker",
+    "python3-dockerpty",
+    "python3-docopt",
+    "python3-dotenv",
+    "python3-idna",
+    "python3-jsonschema",
+    "python3-more-itertools",
+    "python3-pkg-resources",
+    "python3-pyrsistent",
+    "python3-requests",
+    "python3-six",
+    "python3-texttable",
+    "python3-typing-extensions",
+    "python3-urllib3",
+    "python3-websocket",
+    "python3-yaml",
+    "python3-zipp",
 )
 COMPOSE_1_SUITE = "bookworm"
 HOST_VERSION = "20.10"  # docker.io of Debian 12, installed on the machine itself

@@ -160,8 +160,8 @@ def test_names_of_routes(front: Manager, name: str) -> None:
     ("version", "message"),
     [
         (
-            "1.23",
-            "client version 1.23 is too old. Minimum supported API version is 1.24, "
+            "1.20",
+            "client version 1.20 is too old. Minimum supported API version is 1.21, "
             "please upgrade your client to a newer version",
         ),
         ("1.0", None),

@@ -100,7 +100,7 @@ def test_version(sdk: docker.DockerClient) -> None:
     version = sdk.version()
     assert version["Version"].startswith("swarmproxy/")
     assert version["ApiVersion"] == sdk.api.api_version
-    assert version["MinAPIVersion"] == "1.24"
+    assert version["MinAPIVersion"] == "1.21"
     assert [component["Name"] for component in version["Components"]] == ["swarmproxy"]
 
 

@@ -29,7 +29,7 @@ def test_split_path(path: str, version: tuple[int, int] | None, rest: str) -> No
 
 def test_too_old_in_the_daemons_words() -> None:
     """A client that is too old is told the oldest version that is spoken."""
-    with pytest.raises(BadRequest, match=r"client version 1\.12 is too old\. Minimum supported API version is 1\.24"):
+    with pytest.raises(BadRequest, match=r"client version 1\.12 is too old\. Minimum supported API version is 1\.21"):
         apiversion.split_path("/v1.12/info")
 
 
