@@ -7,6 +7,7 @@ from discovery.backend import Backend
 from discovery.election import Election
 from discovery.errors import DiscoveryError
 from discovery.file import FileBackend
+from discovery.machine import MachineBackend
 from discovery.nodes import NodesBackend
 
 STORES = ("consul", "etcd", "zk")
@@ -20,10 +21,10 @@ _NO_OPTIONS: Mapping[str, str] = {}
 def split_url(url: str) -> tuple[str, str]:
     """Return scheme and rest of a discovery URL; without a scheme it is a list for `nodes`.
 
-    `unix:///path` is an address, not a scheme, wherever it stands in a list.
+    `unix:///path` and `ssh://host` are addresses, not schemes, wherever they stand in a list.
     """
     scheme, separator, rest = url.partition("://")
-    if not separator or scheme == "unix" or not _SCHEME.fullmatch(scheme):
+    if not separator or scheme in ("unix", "ssh") or not _SCHEME.fullmatch(scheme):
         return "nodes", url
     return scheme, rest
 
@@ -47,6 +48,8 @@ def open_backend(
         return NodesBackend(rest)
     if scheme == "file":
         return FileBackend(rest, heartbeat_s=heartbeat_s)
+    if scheme == "machine":
+        return MachineBackend(rest)
     # A store's module is imported only when it is used: each brings a library along.
     if scheme == "etcd":
         from discovery.etcd import EtcdBackend

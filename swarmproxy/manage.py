@@ -9,12 +9,14 @@ import secrets
 import signal
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import uvloop
 
 from discovery import Backend, DiscoveryError, DiscoveryRefusedError, open_backend, open_election
 from discovery.election import Election
+from discovery.entry import Certificates, Entry
 from swarmproxy import __version__, errors
 from swarmproxy.api import app as api
 from swarmproxy.cluster.cluster import Cluster, Source
@@ -54,8 +56,11 @@ async def _manage(settings: Settings) -> int:
     except DiscoveryError as error:
         raise errors.ConfigError(str(error)) from error
 
+    contexts = EngineContexts(engine_tls)
+
     def build(cluster: Cluster, address: Address) -> Engine:
-        return Engine(address, settings=settings.engine, tls=engine_tls, observer=cluster, claim=cluster.claim)
+        context = contexts.of(address)
+        return Engine(address, settings=settings.engine, tls=context, observer=cluster, claim=cluster.claim)
 
     cluster = Cluster(build, time.time)
     placement = Placement(cluster, _ranking(settings), Pulls(), new_swarm_id, create_retries=settings.create_retry)
@@ -77,7 +82,7 @@ async def _manage(settings: Settings) -> int:
         log.info("swarmproxy is starting", extra={"version": __version__, "discovery": backend.source})
         try:
             async with cluster.running(), asyncio.TaskGroup() as tasks:
-                following = tasks.create_task(_follow(backend, cluster), name="discovery")
+                following = tasks.create_task(_follow(backend, cluster, contexts), name="discovery")
                 if replica is not None:
                     campaign = tasks.create_task(replica.run(), name="replica")
                 await server.serve(sockets)
@@ -134,7 +139,35 @@ def _towards_clients(files: Tls | None) -> ssl.SSLContext | None:
     return tls.server_context(cert=files.cert, key=files.key, ca=files.ca if files.verify else None)
 
 
-async def _follow(backend: Backend, cluster: Cluster) -> None:
+class EngineContexts:
+    """What to speak TLS with to each engine: what the operator gave for all, or what discovery knows of one."""
+
+    def __init__(self, for_all: ssl.SSLContext | None) -> None:
+        self._for_all = for_all
+        self._known: dict[Address, Certificates] = {}
+        self._made: dict[Certificates, ssl.SSLContext] = {}  # hosts share files, and a context takes long to make
+
+    def learn(self, entries: Iterable[Entry]) -> None:
+        """Take in which files discovery names."""
+        self._known = {Address.parse(str(each)): each.certificates for each in entries if each.certificates}
+
+    def of(self, address: Address) -> ssl.SSLContext | None:
+        """Return the context for `address`; None: in the clear. Files that cannot be used are logged."""
+        files = self._known.get(address)
+        if self._for_all is not None or files is None:
+            return self._for_all
+        if files not in self._made:
+            try:
+                self._made[files] = tls.client_context(
+                    cert=Path(files.cert), key=Path(files.key), ca=Path(files.ca), verify=True
+                )
+            except errors.ConfigError as error:
+                log.error("Discovery error", extra={"entry": str(address), "error": str(error)})  # noqa: TRY400
+                return None
+        return self._made[files]
+
+
+async def _follow(backend: Backend, cluster: Cluster, contexts: EngineContexts) -> None:
     """Keep the cluster's members as discovery lists them. A source that fails removes nobody."""
     cluster.source = Source(backend.source)
     failed = False
@@ -147,6 +180,7 @@ async def _follow(backend: Backend, cluster: Cluster) -> None:
         elif failed:
             log.info("discovery works again")
         failed = bool(listing.error)
+        contexts.learn(listing.entries)
         cluster.follow([str(entry) for entry in listing.entries])
 
 

@@ -18,6 +18,7 @@ _DISCOVERY = (
     ("", " * consul://<ip>/<path>"),
     ("", " * etcd://<ip1>,<ip2>/<path>"),
     ("", " * zk://<ip1>,<ip2>/<path>"),
+    ("", " * machine://path/to/store"),
 )
 
 

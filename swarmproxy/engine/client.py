@@ -63,7 +63,7 @@ class EngineClient:
     @property
     def url(self) -> str:
         """The address as `docker -H` takes it."""
-        return str(self._address) if self._address.path else f"tcp://{self._address}"
+        return f"tcp://{text}" if "://" not in (text := str(self._address)) else text
 
     # -- reading what the engine is: unversioned, since we do not know yet what it speaks
 

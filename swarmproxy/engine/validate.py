@@ -230,8 +230,11 @@ def _gpus_of(resources: Sequence[_GenericResource]) -> int:
 
 
 async def resolve(address: Address, *, timeout_s: float) -> str:
-    """Return the IP address of the engine's host, IPv4 if it has one. Raises EngineUnreachable."""
-    if address.path:
+    """Return the IP address of the engine's host, IPv4 if it has one; empty for a host that only ssh knows.
+
+    Raises EngineUnreachable.
+    """
+    if address.path and not address.ssh:
         return "127.0.0.1"
     try:
         return str(ipaddress.ip_address(address.host))
@@ -242,6 +245,8 @@ async def resolve(address: Address, *, timeout_s: float) -> str:
         async with asyncio.timeout(timeout_s):
             found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError) as error:
+        if address.ssh:
+            return ""  # a name that only ssh's configuration knows
         raise EngineUnreachable(f"cannot find the address of {address.host}: {error or 'no answer'}") from error
     found.sort(key=lambda entry: entry[0] is not socket.AF_INET)
     return str(found[0][4][0])

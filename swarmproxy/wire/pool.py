@@ -7,6 +7,7 @@ import time
 from typing import cast
 
 from swarmproxy.errors import EngineUnreachable
+from swarmproxy.wire import ssh
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.sockets import read_left_over, tune
 from swarmproxy.wire.tls_transport import TlsClientProtocol
@@ -212,8 +213,9 @@ class Pool:
         max_busy: int = 4096,
     ) -> None:
         self.address = address
-        self.tls = tls
-        self.host_header = b"Host: %s\r\n" % (b"docker" if address.path else str(address).encode())
+        is_local = bool(address.path or address.ssh)
+        self.tls = None if is_local else tls  # what a unix socket's file mode or ssh guards has no certificate
+        self.host_header = b"Host: %s\r\n" % (b"docker" if is_local else str(address).encode())
         self._connect_timeout_s = connect_timeout_s
         self._max_idle = max_idle
         self._idle_timeout_s = idle_timeout_s
@@ -285,7 +287,9 @@ class Pool:
                 session=self._session,
                 timeout_s=self._connect_timeout_s,
             )
-        if address.path:
+        if address.ssh:
+            transport = await ssh.dial(address, protocol)
+        elif address.path:
             transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
         else:
             transport, _ = await loop.create_connection(lambda: protocol, address.host, address.port)

@@ -26,6 +26,10 @@ entries = st.one_of(
         ("[fe80::1%eth0]:2375", Entry("fe80::1%eth0", 2375)),
         ("bücher.example:2375", Entry("bücher.example", 2375)),
         ("unix:///var/run/docker.sock", Entry(path="/var/run/docker.sock")),
+        ("ssh://build1", Entry("build1", ssh=True)),
+        ("ssh://root@10.0.0.1:2222", Entry("10.0.0.1", 2222, user="root", ssh=True)),
+        ("ssh://me@[fe80::1]", Entry("fe80::1", user="me", ssh=True)),
+        ("ssh://[fe80::1]:22/run/docker.sock", Entry("fe80::1", 22, "/run/docker.sock", ssh=True)),
     ],
 )
 def test_good(text: str, entry: Entry) -> None:
@@ -60,6 +64,11 @@ def test_good(text: str, entry: Entry) -> None:
         ("h\x00:1", "invalid host in address"),
         ("h" * 300 + ":1", "invalid host in address"),
         ("unix://relative", "a unix socket needs an absolute path"),
+        ("ssh://", "missing host in address"),
+        ("ssh://-oProxyCommand=x", "invalid host in address"),
+        ("ssh://-l@host", "invalid user in address"),
+        ("ssh://host:0", "invalid port in address"),
+        ("ssh://a b", "invalid host in address"),
         ("unix:///" + "x" * 107, "a unix socket's path has no NUL and at most 107 bytes"),
     ],
 )

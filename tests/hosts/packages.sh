@@ -24,6 +24,8 @@ for kind in "$@"; do
         want iproute2 ip -Version
         want iptables iptables --version
         want openssl openssl version
+        want openssh-client ssh -V
+        want dropbear-bin test -x /usr/sbin/dropbear
         want util-linux unshare --version
         want mount mount --version
         ;;
