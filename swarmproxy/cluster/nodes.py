@@ -40,6 +40,8 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
         held=engine.containers,  # not copied: most creates never look at them
         pending=tuple(Pending(each.spec, each.name) for each in reserved),
         images=engine.images,
+        holdings=engine.holdings,
+        image_names=engine.image_names,
     )
     for each in reserved:
         node = with_claims(node, claims_of_spec(each.spec, engine_gpus=facts.gpus))

@@ -17,6 +17,7 @@ from swarmproxy.engine.validate import Facts, Identity, NotAnEngine, Skew, ident
 from swarmproxy.errors import EngineUnreachable, SwarmError
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event
+from swarmproxy.model.holdings import Holdings
 from swarmproxy.model.image import Image
 from swarmproxy.model.network import Network
 from swarmproxy.model.volume import Volume
@@ -138,6 +139,16 @@ class Engine:
     def volumes(self) -> Mapping[str, Volume]:
         """Its volumes by name. Another mapping after each change."""
         return self._inventory.volumes
+
+    @property
+    def holdings(self) -> Holdings:
+        """Its containers as placements look them up. Only to be read."""
+        return self._inventory.holdings
+
+    @property
+    def image_names(self) -> frozenset[str]:
+        """Every text that means one of its images."""
+        return self._inventory.image_names
 
     @property
     def usage(self) -> Usage:

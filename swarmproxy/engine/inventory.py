@@ -8,6 +8,7 @@ import msgspec
 
 from swarmproxy.errors import ProtocolViolation
 from swarmproxy.model.container import Container
+from swarmproxy.model.holdings import Holdings, image_names
 from swarmproxy.model.image import Image
 from swarmproxy.model.network import Network
 from swarmproxy.model.volume import Volume
@@ -114,12 +115,28 @@ class Inventory:
         self._held: dict[str, tuple[int, int]] = {}  # container id: number of the reading, key of the item
         self._dropped: set[str] = set()  # while somebody reads: what must not come back
         self._cpus = self._gpus = 0
-        self.containers: dict[str, Container] = {}
-        self.images: dict[str, Image] = {}
+        self._images: dict[str, Image] = {}
+        self.holdings = Holdings()
+        self.image_names: frozenset[str] = frozenset()  # every text that means one of them
         self.networks: dict[str, Network] = {}
         self.volumes: dict[str, Volume] = {}
         self.usage = Usage()
         self.revision = 0  # rises with each change
+
+    @property
+    def containers(self) -> dict[str, Container]:
+        """The containers by ID. Only to be read."""
+        return self.holdings.containers
+
+    @property
+    def images(self) -> dict[str, Image]:
+        """The images by ID. Replaced as a whole."""
+        return self._images
+
+    @images.setter
+    def images(self, images: dict[str, Image]) -> None:
+        self._images = images
+        self.image_names = image_names(images.values())
 
     def touch(self) -> None:
         """Take note that something has changed: who keeps what follows from it makes that anew."""
@@ -159,7 +176,7 @@ class Inventory:
         if before is not None:
             self.usage.take(before, self._cpus, self._gpus)
         self.usage.add(container, self._cpus, self._gpus)
-        self.containers[container.id] = container
+        self.holdings.put(container)
         self.touch()
         self._seen(container)
         return container
@@ -169,7 +186,7 @@ class Inventory:
         if self._readings:
             self._dropped.add(container_id)
         self._held.pop(container_id, None)
-        container = self.containers.pop(container_id, None)
+        container = self.holdings.drop(container_id)
         if container is not None:
             self.usage.take(container, self._cpus, self._gpus)
             self.touch()

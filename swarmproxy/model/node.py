@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from swarmproxy.model.holdings import Holdings
+from swarmproxy.model.holdings import image_names as names_of
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from swarmproxy.model.container import Container
     from swarmproxy.model.image import Image
     from swarmproxy.model.spec import ContainerSpec
+
+
+MAX_ANSWERS = 16  # that one node remembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,8 @@ class Node:
     """An engine as the scheduler sees it: a snapshot, replaced and never updated.
 
     Totals are what the engine reports, without overcommit. What is used counts containers in every state
-    and the reservations of those being created. `held` and `images` may be the engine's own, so a node is
-    good for one placement, during which nothing else runs.
+    and the reservations of those being created. `held`, `images` and what is found in them may be the engine's own, so
+    a node is good until its engine changes.
     """
 
     id: str
@@ -49,3 +55,25 @@ class Node:
     held: Mapping[str, Container] = field(default_factory=dict)  # in every state, by ID
     pending: tuple[Pending, ...] = ()
     images: Mapping[str, Image] = field(default_factory=dict)  # by ID
+    holdings: Holdings | None = field(default=None, compare=False, repr=False)  # `held`, where it is kept ready
+    image_names: Collection[str] | None = field(default=None, compare=False, repr=False)  # of `images`, likewise
+    _answers: dict[str, bool] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    @property
+    def contents(self) -> Holdings:
+        """`held`, as it is looked up."""
+        return Holdings(self.held.values()) if self.holdings is None else self.holdings
+
+    @property
+    def names_of_images(self) -> Collection[str]:
+        """Every text that means one of `images`."""
+        return names_of(self.images.values()) if self.image_names is None else self.image_names
+
+    def remember(self, question: str, ask: Callable[[], bool]) -> bool:
+        """Return what `ask` said when `question` was asked first: a node does not change."""
+        answer = self._answers.get(question)
+        if answer is None:
+            if len(self._answers) >= MAX_ANSWERS:
+                self._answers.clear()
+            answer = self._answers[question] = ask()
+        return answer

@@ -14,10 +14,10 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarmproxy.errors import BadRequest
-from swarmproxy.model.pattern_syntax import Node, Parser
+from swarmproxy.model.pattern_syntax import Node, Parser, needed_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 MAX_STATES = 4096
 BUDGET = 300_000  # states visited while joining: about a tenth of a second
@@ -59,6 +59,7 @@ class Pattern:
         self.text = text
         self._budget = budget or Budget()
         self._first: _Joined | None = None  # once there is an automaton
+        self._needs: str | None = None
         simple = _SIMPLE.fullmatch(text)
         self._texts = _Texts(*simple.groups()) if simple else None
         if self._texts is None:
@@ -73,6 +74,24 @@ class Pattern:
     def only(self) -> str | None:
         """The one text that matches, if there is only one."""
         return self._texts.only if self._texts is not None else None
+
+    @property
+    def needs(self) -> str:
+        """A text that is part of every text that matches: the longest that is known."""
+        if self._needs is None:
+            self._needs = self._texts.longest if self._texts is not None else needed_text(self._parsed)
+        return self._needs
+
+    def finds(self, texts: Collection[str]) -> bool:
+        """Return whether any of `texts` matches. Those that cannot are passed over together.
+
+        Raises BadRequest as `search`.
+        """
+        if (only := self.only) is not None:
+            return only in texts
+        if self.needs and self.needs not in "\0".join(texts):
+            return False
+        return any(map(self.search, texts))
 
     def search(self, text: str) -> bool:
         """Return whether any part of `text` matches. Raises BadRequest if the pattern is too costly."""
@@ -92,7 +111,8 @@ class Pattern:
 
     def _build(self) -> _Joined:
         self._states: list[_State] = [_State(_Kind.MATCH)]
-        self._entry = self._emit(Parser(self.text).parse(), 0)
+        self._parsed = Parser(self.text).parse()
+        self._entry = self._emit(self._parsed, 0)
         self._known: dict[tuple[frozenset[int], bool], _Joined] = {}
         self._first = self._join([self._entry], at_begin=True)
         return self._first
@@ -181,11 +201,12 @@ class Pattern:
 class _Texts:
     """Plain texts, one after the other with any text between them, the first at the begin or the last at the end."""
 
-    __slots__ = ("_between", "_first", "_last", "only")
+    __slots__ = ("_between", "_first", "_last", "longest", "only")
 
     def __init__(self, begin: str, body: str, end: str) -> None:
         texts = body.split(".*")
         self.only = body if begin and end and len(texts) == 1 else None
+        self.longest = max(texts, key=len)
         self._first = texts.pop(0) if begin else ""
         self._last = texts.pop() if end and texts else ""
         self._between = texts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from swarmproxy.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MAX_LENGTH = 4096
 MAX_DEPTH = 50
@@ -27,6 +27,7 @@ class Node(NamedTuple):
     test: Callable[[str], bool] | None = None
     least: int = 0
     most: int | None = None
+    literal: str = ""  # the one character that a char takes, if it is one
 
 
 _CLASSES = {"d": "0-9", "w": "0-9A-Za-z_", "s": "\t\n\f\r "}
@@ -138,7 +139,7 @@ class Parser:
                 raise PatternError("nothing to repeat")
             case "\\":
                 return self._escaped_atom()
-        return self._char(_one_of([(char, char)]))
+        return self._literal(char)
 
     def _group(self) -> Node:
         if self.depth >= MAX_DEPTH:
@@ -170,11 +171,10 @@ class Parser:
             end = self.text.find("\\E", self.at)
             quoted = self.text[self.at : end if end >= 0 else len(self.text)]
             self.at = end + 2 if end >= 0 else len(self.text)
-            return Node("sequence", tuple(self._char(_one_of([(char, char)])) for char in quoted))
+            return Node("sequence", tuple(map(self._literal, quoted)))
         if (known := _class_test(char)) is not None:
             return self._char(known)
-        literal = self._escaped_literal(char)
-        return self._char(_one_of([(literal, literal)]))
+        return self._literal(self._escaped_literal(char))
 
     def _escaped_literal(self, char: str) -> str:
         if char == "x":
@@ -220,8 +220,30 @@ class Parser:
         holds = _any_case(_any_of(tests)) if self.ignore_case else _any_of(tests)
         return _negated(holds) if negated else holds
 
+    def _literal(self, char: str) -> Node:
+        node = self._char(_one_of([(char, char)]))
+        return node if self.ignore_case else node._replace(literal=char)
+
     def _char(self, test: Callable[[str], bool]) -> Node:
         return Node("char", test=_any_case(test) if self.ignore_case else test)
+
+
+def needed_text(node: Node) -> str:
+    """Return the longest text that is known to be part of every match."""
+    longest = run = ""
+    for part in _unfolded(node):
+        run = run + part.literal if part.literal else ""
+        longest = max(longest, run, key=len)
+    return longest
+
+
+def _unfolded(node: Node) -> Iterator[Node]:
+    """Yield what follows one another: groups that are neither optional nor repeated are opened."""
+    if node.kind != "sequence":
+        yield node
+        return
+    for part in node.parts:
+        yield from _unfolded(part)
 
 
 def _ranges(text: str) -> list[tuple[str, str]]:

@@ -93,6 +93,28 @@ def test_agrees_with_re(pattern: str, texts: list[str]) -> None:
         assume(False)
     assume(not re.search(r"[*+?}]\+", pattern))  # possessive in `re`, an error or a repetition in Go
     assert [ours.search(text) for text in texts] == [bool(theirs.search(text)) for text in texts]
+    assert ours.finds(texts) is any(map(ours.search, texts))
+    assert all(ours.needs in text for text in texts if ours.search(text))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "needed"),
+    [
+        ("^web-[0-9]+$", "web-"),
+        ("^(web)-(a|b)", "web-"),
+        ("^(?:www|web)-front$", "-front"),
+        ("(?i)web", ""),
+        ("x(?i:web)--9+", "--"),
+        ("web?-x", "we"),
+        (r"\Qa.b\E\.c", "a.b.c"),
+        ("^a.*bcd.*e$", "bcd"),
+        (".*", ""),
+        ("a|b", ""),
+    ],
+)
+def test_needs(pattern: str, needed: str) -> None:
+    """The longest text that every match holds is known, so that what lacks it need not be searched."""
+    assert Pattern(pattern).needs == needed
 
 
 @given(
