@@ -65,7 +65,8 @@ class Holdings:
                 del self._values[next(iter(self._values))]
             values = self._values[label] = {}
             for container in self.containers.values():
-                _count(values, container.labels.get(label, ""))
+                value = container.labels.get(label, "")
+                values[value] = values.get(value, 0) + 1
         return values
 
 

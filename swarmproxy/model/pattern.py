@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarmproxy.errors import BadRequest
-from swarmproxy.model.pattern_syntax import Node, Parser, needed_text
+from swarmproxy.model.pattern_syntax import MAX_LENGTH, Node, Parser, needed_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 MAX_STATES = 4096
 BUDGET = 300_000  # states visited while joining: about a tenth of a second
 
-_SIMPLE = re.compile(r"(\^?)((?:[\w/ :,~@=%&;<>!#-]|\.\*)*)(\$?)", re.ASCII)
+MAX_DOTTED = 64  # characters of a text with `.` in it, which is compared anew at each place
+
+_ANYTHING = ".*"
+_SIMPLE = re.compile(r"(\^?)((?:[\w/ :,~@=%&;<>!#-]|\.\*|\.(?![*+?{]))*)(\$?)", re.ASCII)
 
 
 class _Kind(Enum):
@@ -60,14 +63,16 @@ class Pattern:
         self._budget = budget or Budget()
         self._first: _Joined | None = None  # once there is an automaton
         self._needs: str | None = None
+        if len(text) > MAX_LENGTH:
+            raise BadRequest(f"a pattern may be {MAX_LENGTH} characters long, not {len(text)}")
         simple = _SIMPLE.fullmatch(text)
-        self._texts = _Texts(*simple.groups()) if simple else None
+        self._texts = _Texts(*simple.groups()) if simple and not _is_costly(simple[2]) else None
         if self._texts is None:
             self._build()
 
     @property
     def is_simple(self) -> bool:
-        """Whether the pattern is made of plain texts and `.*`, anchored or not: found without an automaton."""
+        """Whether the pattern is made of plain texts, `.` and `.*`, anchored or not: found without an automaton."""
         return self._texts is not None
 
     @property
@@ -89,8 +94,13 @@ class Pattern:
         """
         if (only := self.only) is not None:
             return only in texts
-        if self.needs and self.needs not in "\0".join(texts):
+        if not texts:
             return False
+        joined = "\n".join(texts)
+        if self.needs not in joined:
+            return False
+        if self._texts is not None and joined.count("\n") == len(texts) - 1 and (lines := self._texts.lines):
+            return lines.search(joined) is not None
         return any(map(self.search, texts))
 
     def search(self, text: str) -> bool:
@@ -199,30 +209,76 @@ class Pattern:
 
 
 class _Texts:
-    """Plain texts, one after the other with any text between them, the first at the begin or the last at the end."""
+    """Texts, one after the other with anything between them, the first at the begin or the last at the end.
 
-    __slots__ = ("_between", "_first", "_last", "longest", "only")
+    In a text a `.` stands for any one character. All of them are found from left to right, each as early as
+    it can be: no text is looked at twice.
+    """
+
+    __slots__ = ("_begin", "_body", "_end", "_first", "_last", "_pieces", "longest", "only")
 
     def __init__(self, begin: str, body: str, end: str) -> None:
-        texts = body.split(".*")
-        self.only = body if begin and end and len(texts) == 1 else None
-        self.longest = max(texts, key=len)
-        self._first = texts.pop(0) if begin else ""
-        self._last = texts.pop() if end and texts else ""
-        self._between = texts
+        if body.startswith(_ANYTHING):
+            begin, body = "", body.removeprefix(_ANYTHING)
+        if body.endswith(_ANYTHING):
+            body, end = body.removesuffix(_ANYTHING), ""
+        self._begin, self._body, self._end = begin, body, end
+        texts = body.split(_ANYTHING)
+        self.only = body if begin and end and "." not in body else None
+        self.longest = max((part for text in texts for part in text.split(".")), key=len)
+        pieces = [_Piece(text) for text in texts]
+        self._first = pieces.pop(0) if begin else _NOTHING
+        self._last = pieces.pop() if end and pieces else _NOTHING
+        self._pieces = pieces
+
+    @property
+    def lines(self) -> re.Pattern[str] | None:
+        """What finds a match in many lines at once, unless that might take more than looking at each once."""
+        stars = self._body.count(_ANYTHING)
+        if stars > 1 or (stars and not (self._begin and self._end)):
+            return None
+        pieces = (re.escape(text).replace(r"\.", ".") for text in self._body.split(_ANYTHING))
+        return re.compile(f"{self._begin}{_ANYTHING.join(pieces)}{self._end}", re.MULTILINE)
 
     def are_in(self, text: str) -> bool:
         if self.only is not None:
             return text == self.only
-        at, end = len(self._first), len(text) - len(self._last)
-        if at > end or not text.startswith(self._first) or not text.endswith(self._last):
+        at, end = self._first.length, len(text) - self._last.length
+        if at > end or self._first.find(text, 0, at) < 0 or self._last.find(text, end, len(text)) < 0:
             return False
-        for each in self._between:
-            at = text.find(each, at, end)
+        if self._begin and self._end and not self._pieces and _ANYTHING not in self._body:
+            return at == len(text)
+        for each in self._pieces:
+            at = each.find(text, at, end)
             if at < 0:
                 return False
-            at += len(each)
         return True
+
+
+def _is_costly(body: str) -> bool:
+    return any("." in text and len(text) > MAX_DOTTED for text in body.split(_ANYTHING))
+
+
+class _Piece:
+    """A text of one length, in which a `.` stands for any character."""
+
+    __slots__ = ("_pattern", "_text", "length")
+
+    def __init__(self, text: str) -> None:
+        self.length = len(text)
+        self._text = text
+        self._pattern = re.compile(re.escape(text).replace(r"\.", ".")) if "." in text else None
+
+    def find(self, text: str, at: int, end: int) -> int:
+        """Return where the first match between `at` and `end` ends; fewer than 0 if there is none."""
+        if self._pattern is None:
+            found = text.find(self._text, at, end)
+            return found if found < 0 else found + self.length
+        match = self._pattern.search(text, at, end)
+        return match.end() if match else -1
+
+
+_NOTHING = _Piece("")
 
 
 class _Joined:

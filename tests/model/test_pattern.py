@@ -119,16 +119,17 @@ def test_needs(pattern: str, needed: str) -> None:
 
 @given(
     begin=st.sampled_from(["", "^"]),
-    body=st.lists(st.sampled_from(["a", "b", ".*"])).map("".join),
+    body=st.lists(st.sampled_from(["a", "b", ".*", "."])).map("".join),
     end=st.sampled_from(["", "$"]),
-    text=st.text(alphabet="ab\n", max_size=8),
+    texts=st.lists(st.text(alphabet="ab\n", max_size=8)),
 )
-def test_plain_texts(begin: str, body: str, end: str, text: str) -> None:
+def test_plain_texts(begin: str, body: str, end: str, texts: list[str]) -> None:
     """Texts with anything between them are found as `re` finds them, and the one text that matches is known."""
-    ours, theirs = Pattern(begin + body + end), begin + body + end.replace("$", r"\Z")
+    ours, theirs = Pattern(begin + body + end), re.compile(begin + body + end.replace("$", r"\Z"))
     assert ours.is_simple
-    assert ours.search(text) is bool(re.search(theirs, text))
-    assert ours.only == (body if begin and end and "*" not in body else None)
+    assert [ours.search(text) for text in texts] == [bool(theirs.search(text)) for text in texts]
+    assert ours.finds(texts) is any(map(theirs.search, texts))
+    assert ours.only == (body if begin and end and "." not in body else None)
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|a)*$", "(a|aa)+$", "a*a*a*a*a*a*a*b", "(.*)*x"])
