@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -20,6 +21,7 @@ from discovery.entry import Certificates, Entry
 from swarmproxy import __version__, errors
 from swarmproxy.api import app as api
 from swarmproxy.cluster.cluster import Cluster, Source
+from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.images import Pulls
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.engine.engine import Engine
@@ -27,9 +29,10 @@ from swarmproxy.leader.leadership import Leadership
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.scheduler.explanation import Explanation
 from swarmproxy.scheduler.filters import choose
 from swarmproxy.scheduler.resources import percent_of
-from swarmproxy.scheduler.scheduler import place
+from swarmproxy.scheduler.scheduler import explain, place
 from swarmproxy.scheduler.strategy import Strategy
 from swarmproxy.server import Server, listening
 from swarmproxy.settings import Settings, Tls
@@ -65,9 +68,9 @@ async def _manage(settings: Settings) -> int:
     cluster = Cluster(build, time.time)
     placement = Placement(cluster, _ranking(settings), Pulls(), new_swarm_id, create_retries=settings.create_retry)
     replica = _replica(settings, election, cluster)
-    server = Server(
-        api.build(cluster, placement, settings, replica), tls=server_tls, drain_timeout_s=settings.drain_timeout_s
-    )
+    explainer = Explainer(placement, _explaining(settings))
+    front = api.build(cluster, placement, settings, replica, explainer)
+    server = Server(front, tls=server_tls, drain_timeout_s=settings.drain_timeout_s)
     with listening(settings.hosts, settings.socket_group) as sockets:
         campaign: asyncio.Task[None] | None = None
 
@@ -208,10 +211,18 @@ def new_swarm_id() -> str:
 
 def _ranking(settings: Settings) -> Callable[[ContainerSpec, Sequence[Node]], list[Node]]:
     """Return the scheduler as the operator asked for it."""
-    return functools.partial(
-        place,
-        strategy=Strategy.parse(settings.strategy),
-        filters=choose(settings.filters),
-        overcommit_percent=percent_of(settings.overcommit),
-        shuffle=lambda nodes: random.sample(nodes, len(nodes)),
-    )
+    return functools.partial(place, **_scheduling(settings))
+
+
+def _explaining(settings: Settings) -> Callable[[ContainerSpec, Sequence[Node]], Explanation]:
+    """Return what says why the scheduler of `_ranking` decides as it does."""
+    return functools.partial(explain, **_scheduling(settings))
+
+
+def _scheduling(settings: Settings) -> dict[str, Any]:
+    return {
+        "strategy": Strategy.parse(settings.strategy),
+        "filters": choose(settings.filters),
+        "overcommit_percent": percent_of(settings.overcommit),
+        "shuffle": lambda nodes: random.sample(nodes, len(nodes)),
+    }

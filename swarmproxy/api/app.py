@@ -6,23 +6,34 @@ from starlette.exceptions import HTTPException
 from swarmproxy.api import adapted, containers, events, images, system
 from swarmproxy.api.dispatch import Dispatch, log_refusal
 from swarmproxy.api.errors import PAGE_NOT_FOUND
+from swarmproxy.api.operators import explain
 from swarmproxy.api.requests import error_reply
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.errors import SwarmError
 from swarmproxy.leader.replica import Replica
 from swarmproxy.settings import Settings
 
 
-def build(cluster: Cluster, placement: Placement, settings: Settings, replica: Replica | None = None) -> Dispatch:
+def build(
+    cluster: Cluster,
+    placement: Placement,
+    settings: Settings,
+    replica: Replica | None = None,
+    explainer: Explainer | None = None,
+) -> Dispatch:
     """Return the ASGI application for one cluster."""
     app = FastAPI(title="swarmproxy", openapi_url=None, redirect_slashes=False)
     app.state.cluster = cluster
     app.state.placement = placement
     app.state.settings = settings
+    app.state.explainer = explainer
     app.state.leadership = replica.leadership if replica is not None else None
     for module in (system, events, containers, images, adapted):
         app.include_router(module.router)
+    if explainer is not None:
+        app.include_router(explain.router, prefix="/swarmproxy/v1")
     app.add_exception_handler(SwarmError, _refuse)
     app.add_exception_handler(HTTPException, _no_such_page)
     return Dispatch(cluster, app, cors=settings.cors, replica=replica)

@@ -13,7 +13,7 @@ from swarmproxy.api.errors import body_of, status_of
 from swarmproxy.api.forwarded import match
 from swarmproxy.api.forwarding import Forwarder, exchange_of
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.errors import SwarmError, Unavailable
+from swarmproxy.errors import NoNodeFits, SwarmError, Unavailable
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model import apiversion
 
@@ -130,10 +130,13 @@ def whole_target(scope: Message) -> bytes:
 
 
 def log_refusal(scope: Message, error: SwarmError) -> None:
-    """Log an error that goes to the client: once, by whoever sends it."""
+    """Log an error that goes to the client: once, by whoever sends it.
+
+    That no node fits is classic's 500, but nothing is wrong with us: the client asked for too much.
+    """
     status = status_of(error)
     log.log(
-        logging.ERROR if status >= 500 else logging.INFO,
+        logging.ERROR if status >= 500 and not isinstance(error, NoNodeFits) else logging.INFO,
         "HTTP error",
         extra={
             "status": status,

@@ -8,6 +8,7 @@ from swarmproxy.engine.engine import Engine, State
 from swarmproxy.model.node import Node, Pending
 from swarmproxy.scheduler.resources import claims_of_spec, with_claims
 
+_ACCEPTED = (State.HEALTHY, State.UNHEALTHY)
 UNKNOWN = -1  # the scheduler then leaves the decision to the engine
 _BLANK = NodeBook()
 
@@ -25,7 +26,7 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
         name=engine.name,
         address=str(engine.address),
         ip=facts.ip,
-        healthy=engine.health > 0,
+        healthy=engine.state is State.HEALTHY,
         health=engine.health,
         availability=book.availability_of(engine),
         cpus=facts.cpus,
@@ -49,8 +50,9 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
 
 
 class Nodes:
-    """The healthy members as nodes, kept ready: a look makes anew those that have changed since the last one.
+    """The accepted members as nodes, kept ready: a look makes anew those that have changed since the last one.
 
+    Those that do not answer are among them: the scheduler turns them away, and counts them when it says why.
     With a thousand engines, to make all for each create would cost more than the choice among them.
     """
 
@@ -66,7 +68,7 @@ class Nodes:
         self._by_id: dict[str, Engine] = {}
 
     def add(self, engine: Engine) -> None:
-        """Count `engine` from now on, whenever it is healthy."""
+        """Count `engine` from now on, whenever it is accepted."""
         self._members.add(engine)
         self._stale.add(engine)
 
@@ -76,7 +78,7 @@ class Nodes:
         self._stale.add(engine)
 
     def has(self, engine: Engine) -> bool:
-        """Return whether `engine` counts, healthy or not."""
+        """Return whether `engine` counts, accepted or not."""
         return engine in self._members
 
     def mark(self, engine: Engine) -> None:
@@ -84,7 +86,7 @@ class Nodes:
         self._stale.add(engine)
 
     def all(self) -> Sequence[Node]:
-        """Return a node for each healthy member, in no order. Good until the next await; only to be read."""
+        """Return a node for each accepted member, in no order. Good until the next await; only to be read."""
         if self._book_seen != self._book.revision:
             self._book_seen = self._book.revision
             self._stale |= self._members
@@ -95,7 +97,7 @@ class Nodes:
         return self._nodes
 
     def of(self, engines: Iterable[Engine]) -> list[Node]:
-        """Return the nodes of those of `engines` that are healthy members."""
+        """Return the nodes of those of `engines` that are accepted members."""
         nodes = self.all()
         return [nodes[self._places[engine]] for engine in engines if engine in self._places]
 
@@ -105,7 +107,7 @@ class Nodes:
 
     def _renew(self, engine: Engine) -> None:
         at = self._places.get(engine)
-        if engine not in self._members or engine.state is not State.HEALTHY or engine.facts is None:
+        if engine not in self._members or engine.state not in _ACCEPTED or engine.facts is None:
             if at is not None:
                 self._take_out(at)
             return

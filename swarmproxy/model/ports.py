@@ -24,6 +24,10 @@ class PortClaim(NamedTuple):
     last: int
     ip: str = ""  # empty: on all
 
+    def __str__(self) -> str:
+        ports = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
+        return f"{f'{self.ip}:' if self.ip else ''}{ports}/{self.protocol}"
+
     def meets(self, other: PortClaim) -> bool:
         """Return whether both want the same port on the same address."""
         return (

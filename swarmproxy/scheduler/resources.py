@@ -128,8 +128,8 @@ def demand_of(spec: ContainerSpec) -> Demand:
     )
 
 
-def has_room(demand: Demand, node: Node, *, overcommit_percent: int) -> bool:
-    """Return whether `node` can take the container without being overbooked in what it asks for.
+def shortage(demand: Demand, node: Node, *, overcommit_percent: int) -> str:
+    """Return what `node` has too little of to take the container without being overbooked; "" if it has room.
 
     A resource that is not asked for is not looked at: an overfull node still takes containers without limits.
     GPUs are not overcommitted; a node that does not know its GPUs (fewer than 0) leaves the decision to its
@@ -138,15 +138,16 @@ def has_room(demand: Demand, node: Node, *, overcommit_percent: int) -> bool:
     if demand.memory_bytes:
         total = with_overcommit(node.memory_bytes, overcommit_percent)
         if node.used_memory_bytes + demand.memory_bytes > total:
-            return False
+            return "memory"
     if demand.nano_cpus:
         total = with_overcommit(node.cpus, overcommit_percent) * NANO
         if used_nano(node) + demand.nano_cpus > total:
-            return False
-    if not demand.gpus or node.gpus < 0:
-        return True
-    gpus = max(demand.gpus, node.gpus) if demand.all_gpus else demand.gpus
-    return node.used_gpus + gpus <= node.gpus
+            return "CPU"
+    if demand.gpus and node.gpus >= 0:
+        gpus = max(demand.gpus, node.gpus) if demand.all_gpus else demand.gpus
+        if node.used_gpus + gpus > node.gpus:
+            return "GPUs"
+    return ""
 
 
 def load(demand: Demand, node: Node, *, overcommit_percent: int) -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmproxy.errors import BadRequest, NoNodeFits, NotSupported
-from swarmproxy.scheduler.strategy import rank
+from swarmproxy.scheduler.explanation import Explanation, Ranked, refused_nodes, standing_of, tally
+from swarmproxy.scheduler.resources import demand_of
+from swarmproxy.scheduler.strategy import rank, weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from swarmproxy.scheduler.strategy import Strategy
 
 
+_NO_NODES = "No nodes available in the cluster"
 _FILTER_OF_EXPRESSIONS = {"affinities": "affinity", "constraints": "constraint", "whitelists": "whitelist"}
 
 
@@ -33,10 +36,11 @@ def place(
 ) -> list[Node]:
     """Return the nodes that can take `spec`, best first, whatever the order of `nodes`.
 
-    Nodes that are paused or drained are left out, whatever the filters. Soft expressions are given up, all
-    together, only when keeping them leaves no node. `shuffle` is the dice of the random strategy. Raises
-    NoNodeFits with classic's words, BadRequest for an expression that cannot be read, NotSupported for one whose
-    filter is not among `filters`: what a user demands is never passed over.
+    Nodes that do not answer, or are paused or drained, are left out whatever the filters. Soft expressions are
+    given up, all together, only when keeping them leaves no node. `shuffle` is the dice of the random strategy.
+    Raises NoNodeFits with classic's words and a last line of our own that counts the nodes for each reason,
+    BadRequest for an expression that cannot be read, NotSupported for one whose filter is not among `filters`:
+    what a user demands is never passed over.
     """
     active = {each.name for each in filters}
     for kind, needed in _FILTER_OF_EXPRESSIONS.items():
@@ -48,17 +52,64 @@ def place(
         return rank(spec, kept, strategy, overcommit_percent=overcommit_percent, shuffle=shuffle)
 
     try:
-        return attempt(soft=True)
-    except NoNodeFits:
-        if not any("~" in text for kind in _FILTER_OF_EXPRESSIONS for text in getattr(spec.expressions, kind)):
-            raise  # nothing is soft: a second look would cost as much and find the same
-        return attempt(soft=False)
+        try:
+            return attempt(soft=True)
+        except NoNodeFits:
+            if not _soft_expressions(spec):
+                raise  # nothing is soft: a second look would cost as much and find the same
+            return attempt(soft=False)
+    except NoNodeFits as refusal:
+        if not nodes:
+            raise
+        refused = list(refused_nodes(spec, nodes, filters, overcommit_percent=overcommit_percent, soft=False))
+        raise NoNodeFits(f"{refusal}\n{tally(refused)}") from None
+
+
+def explain(
+    spec: ContainerSpec,
+    nodes: Sequence[Node],
+    *,
+    strategy: Strategy,
+    filters: Sequence[Filter],
+    overcommit_percent: int,
+    shuffle: Callable[[list[Node]], Sequence[Node]] | None = None,
+) -> Explanation:
+    """Return what `place` does with the same arguments, and what it thinks of every node.
+
+    Raises BadRequest and NotSupported as `place`; instead of NoNodeFits its text is returned.
+    """
+    soft, refusal, ranked = True, "", list[Ranked]()
+    demand = demand_of(spec)
+    try:
+        best = place(
+            spec, nodes, strategy=strategy, filters=filters, overcommit_percent=overcommit_percent, shuffle=shuffle
+        )
+        ranked = [
+            Ranked(node, number, weight_of(demand, node, strategy, overcommit_percent=overcommit_percent))
+            for number, node in enumerate(best, start=1)
+        ]
+    except NoNodeFits as error:
+        refusal, soft = str(error), False
+    refused = list(refused_nodes(spec, nodes, filters, overcommit_percent=overcommit_percent, soft=soft))
+    if soft and len(refused) + len(ranked) != len(nodes):  # the soft expressions had to be given up
+        soft = False
+        refused = list(refused_nodes(spec, nodes, filters, overcommit_percent=overcommit_percent, soft=False))
+    return Explanation(
+        ranked=tuple(ranked),
+        refused=tuple(refused),
+        refusal=refusal,
+        given_up=() if soft else _soft_expressions(spec),
+    )
+
+
+def _soft_expressions(spec: ContainerSpec) -> tuple[str, ...]:
+    return tuple(text for kind in _FILTER_OF_EXPRESSIONS for text in getattr(spec.expressions, kind) if "~" in text)
 
 
 def _filtered(spec: ContainerSpec, nodes: Sequence[Node], filters: Sequence[Filter], *, soft: bool) -> Sequence[Node]:
-    kept: Sequence[Node] = [node for node in nodes if node.availability == "active"]
-    if nodes and not kept:
-        raise NoNodeFits("No nodes available in the cluster")
+    kept: Sequence[Node] = [node for node in nodes if not standing_of(node)]
+    if not kept and any(node.healthy for node in nodes):
+        raise NoNodeFits(_NO_NODES)
     for index, each in enumerate(filters):
         try:
             kept = each.keep(spec, kept, soft=soft)
@@ -67,7 +118,7 @@ def _filtered(spec: ContainerSpec, nodes: Sequence[Node], filters: Sequence[Filt
         if not kept:
             raise NoNodeFits(_refusal(spec, filters[: index + 1]))
     if not kept:
-        raise NoNodeFits("No nodes available in the cluster")
+        raise NoNodeFits(_NO_NODES)
     return kept
 
 

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from swarmproxy.errors import ConfigError, NoNodeFits
-from swarmproxy.scheduler.resources import demand_of, has_room, load
+from swarmproxy.scheduler.resources import Demand, demand_of, load, shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -51,20 +51,27 @@ def rank(
     if there is no room anywhere.
     """
     demand = demand_of(spec)
-    fitting = [node for node in nodes if has_room(demand, node, overcommit_percent=overcommit_percent)]
+    fitting = [node for node in nodes if not shortage(demand, node, overcommit_percent=overcommit_percent)]
     if not fitting:
         raise NoNodeFits("no resources available to schedule container")
-    match strategy:
-        case Strategy.RANDOM:
-            fitting.sort(key=lambda node: (node.name, node.id))
-            return list(shuffle(fitting)) if shuffle else fitting
-        case Strategy.SPREAD:
-            sign, factor = 1, -HEALTH_FACTOR
-        case Strategy.BINPACK:
-            sign, factor = -1, HEALTH_FACTOR
+    if strategy is Strategy.RANDOM:
+        fitting.sort(key=lambda node: (node.name, node.id))
+        return list(shuffle(fitting)) if shuffle else fitting
+    sign = -1 if strategy is Strategy.BINPACK else 1
 
     def preference(node: Node) -> tuple[int, int, str, str]:
-        weight = load(demand, node, overcommit_percent=overcommit_percent) + factor * node.health
+        weight = weight_of(demand, node, strategy, overcommit_percent=overcommit_percent)
         return sign * weight, sign * node.containers, node.name, node.id
 
     return sorted(fitting, key=preference)
+
+
+def weight_of(demand: Demand, node: Node, strategy: Strategy, *, overcommit_percent: int) -> int:
+    """Return classic's weight of `node`, which has room: spread prefers the lowest, binpack the highest.
+
+    RANDOM weighs nothing.
+    """
+    if strategy is Strategy.RANDOM:
+        return 0
+    factor = HEALTH_FACTOR if strategy is Strategy.BINPACK else -HEALTH_FACTOR
+    return load(demand, node, overcommit_percent=overcommit_percent) + factor * node.health

@@ -29,10 +29,9 @@ def cluster() -> Cluster:
 
 
 def made_now(of: Cluster, members: list[Engine]) -> dict[str, Node]:
-    """Return the nodes of the healthy ones of `members`, each made anew."""
-    return {
-        engine.id: snapshot(engine, of.reservations.on(engine)) for engine in members if engine.state is State.HEALTHY
-    }
+    """Return the nodes of the accepted ones of `members`, each made anew."""
+    accepted = (State.HEALTHY, State.UNHEALTHY)
+    return {engine.id: snapshot(engine, of.reservations.on(engine)) for engine in members if engine.state in accepted}
 
 
 def put(name: str) -> Change:
@@ -105,7 +104,7 @@ def test_only_what_changed() -> None:
 
 
 def test_of_some() -> None:
-    """Of engines that are asked for, the healthy members come, in the order asked for."""
+    """Of engines that are asked for, the accepted members come, in the order asked for."""
     of, engines = cluster(), [member(number) for number in range(4)]
     for engine in engines[:3]:
         of.joined(engine)

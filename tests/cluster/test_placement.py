@@ -78,7 +78,7 @@ async def test_never_overbooked(daemons: list[CreatingDaemon]) -> None:
         results = await asyncio.gather(*asked, return_exceptions=True)
         refused = [each for each in results if isinstance(each, Exception)]
         assert {(type(each), str(each)) for each in refused} == {
-            (NoNodeFits, "no resources available to schedule container")
+            (NoNodeFits, "no resources available to schedule container\n0 of 2 nodes: 2 out of memory")
         }
         assert counts(daemons) == [2, 2]
 
@@ -156,7 +156,7 @@ async def test_lost_node(daemons: list[CreatingDaemon]) -> None:
         with pytest.raises(Conflict, match='"/web" is already in use'):
             await create(placement, "web")
         await lose(cluster, daemons[1])
-        with pytest.raises(NoNodeFits, match=r"^No healthy node available in the cluster$"):
+        with pytest.raises(NoNodeFits, match=r"^No healthy node available in the cluster\n0 of 2 nodes: 2 unhealthy$"):
             await create(placement, "late")
 
 
@@ -225,7 +225,7 @@ async def test_ports_in_flight(daemons: list[CreatingDaemon]) -> None:
             for number in range(2):
                 tasks.create_task(create(placement, HostConfig=wanted), name=f"create {number}")
             await eventually(lambda: [daemon.waiting for daemon in daemons] == [1, 1])
-            with pytest.raises(NoNodeFits, match=r"\[port 80 \(Bridge mode\)\]$"):
+            with pytest.raises(NoNodeFits, match=r"\[port 80 \(Bridge mode\)\]\n0 of 2 nodes: 2 by port 80/tcp$"):
                 await create(placement, HostConfig=wanted)
             for daemon in daemons:
                 daemon.gate.set()
@@ -255,7 +255,8 @@ async def test_other_names_for_containers(daemons: list[CreatingDaemon]) -> None
             assert cluster.find(f"c{number}").engine.name == "node-1"
             assert daemons[1].creates[-1]["HostConfig"]["VolumesFrom"] == ["data:ro"]
         await lose(cluster, daemons[1])
-        with pytest.raises(NoNodeFits, match=r"\[--volumes-from=data\]$"):
+        counted = "0 of 2 nodes: 1 by --volumes-from=data, 1 unhealthy"
+        with pytest.raises(NoNodeFits, match=rf"\[--volumes-from=data\]\n{counted}$"):
             await create(placement, HostConfig={"VolumesFrom": ["data"]})
 
 
@@ -269,7 +270,7 @@ async def test_network_of_a_node(daemons: list[CreatingDaemon]) -> None:
         assert list(daemons[1].creates[-1]["Labels"]) == [ID]
         taken = {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}
         await create(placement, "published", HostConfig=taken, Env=["constraint:node==node-1"])
-        with pytest.raises(NoNodeFits, match=r"\[port 80/tcp \(Host mode\)\]\n.*\n\[node==node-1\]$"):
+        with pytest.raises(NoNodeFits, match=r"\[port 80/tcp \(Host mode\)\]\n.*\n\[node==node-1\]\n.*"):
             await create(placement, HostConfig={"NetworkMode": "node-1/host"}, ExposedPorts={"80/tcp": {}})
 
 

@@ -7,7 +7,7 @@ from swarmproxy import manage
 from tests.cluster.image_daemon import Asked, lose
 from tests.compat.daemon import Daemon
 from tests.compat.row import Table
-from tests.compat.swarm import create, message, swarm
+from tests.compat.swarm import create, message, refusal, swarm
 
 table = Table("docker create")
 
@@ -117,7 +117,7 @@ async def shares() -> None:
         rows = dict(map(tuple, (await manager.client.get("/info")).json()["SystemStatus"]))
         assert rows["  └ Reserved CPUs"] == "1 / 10"
         refused = await create(manager, HostConfig={"CpuShares": 10240})
-        assert message(refused) == (500, "no resources available to schedule container")
+        assert refusal(refused) == (500, "no resources available to schedule container")
 
 
 @table.kept("legacy", "Memory, MemorySwap, CpuShares and Cpuset at the top of the body, as before API 1.18")

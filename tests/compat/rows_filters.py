@@ -9,7 +9,7 @@ import httpx
 from tests.api.image_front import Front
 from tests.compat.daemon import Daemon
 from tests.compat.row import Table
-from tests.compat.swarm import SWARM_ID, WEB, create, message, swarm
+from tests.compat.swarm import SWARM_ID, WEB, create, message, refusal, swarm
 
 table = Table("Ports, dependencies and affinities")
 
@@ -36,7 +36,7 @@ async def _place(manager: Front, name: str = "", **body: Any) -> str:
 async def _outcome(manager: Front, answer: httpx.Response) -> str:
     if answer.status_code == 201:
         return manager.cluster.find(answer.json()["Id"]).engine.name
-    status, text = message(answer)
+    status, text = refusal(answer)
     assert status == 500
     return text
 

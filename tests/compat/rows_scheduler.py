@@ -18,7 +18,7 @@ from swarmproxy.scheduler.strategy import HEALTH_FACTOR, Strategy
 from tests.cluster.image_daemon import lose
 from tests.compat.daemon import Daemon
 from tests.compat.row import Table
-from tests.compat.swarm import NOBODY, create, message, swarm
+from tests.compat.swarm import NOBODY, create, refusal, swarm
 
 table = Table("Where a container goes")
 
@@ -57,7 +57,7 @@ async def nobody() -> None:
     for dead in ((), (NOBODY,)):
         async with swarm(daemon, dead=dead) as manager:
             await lose(manager.cluster, daemon)
-            assert message(await create(manager)) == (500, "No healthy node available in the cluster")
+            assert refusal(await create(manager)) == (500, "No healthy node available in the cluster")
 
 
 @table.kept("conditions", "the text when no node will do")
@@ -65,12 +65,36 @@ async def conditions() -> None:
     """500, and a line for each filter up to the one that left none; slots are always named."""
     async with swarm(Daemon()) as manager:
         env = ["constraint:node==nope", "constraint:storage==~ssd"]
-        said = message(await create(manager, Env=env))
+        said = refusal(await create(manager, Env=env))
         assert said == (500, f"{REFUSED}\n[available container slots]\n[node==nope storage==ssd]")
     spec = _spec("whitelist:node==~x|y", "whitelist:node==z")
     with pytest.raises(NoNodeFits) as caught:
         _place(spec, _node("a"), filters="whitelist")
-    assert str(caught.value) == f"{REFUSED}\n[node==x|y (soft=true) node==z (soft=false)]"
+    assert (
+        str(caught.value)
+        == f"{REFUSED}\n[node==x|y (soft=true) node==z (soft=false)]\n0 of 1 nodes: 1 by whitelist node==z"
+    )
+
+
+@table.changed(
+    "why-not",
+    "which nodes a condition turned away",
+    classic="Not said: a text of conditions, or `no resources available to schedule container`.",
+    why="The first thing that its users asked when a container was refused.",
+)
+def why_not() -> None:
+    """A last line counts the nodes for each reason, most of them first; classic's text stands before it."""
+    nodes = [
+        *(_node(name, labels={"storage": "disk"}) for name in "abc"),
+        _node("d", healthy=False, health=0),
+        _node("e", labels={"storage": "ssd"}, gib=1),
+    ]
+    with pytest.raises(NoNodeFits) as caught:
+        _place(_spec("constraint:storage==ssd", Memory=2 * GIB), *nodes)
+    assert str(caught.value) == (
+        "no resources available to schedule container\n"
+        "0 of 5 nodes: 3 by constraint storage==ssd, 1 out of memory, 1 unhealthy"
+    )
 
 
 @table.kept("order-of-filters", "`--filter`")
@@ -79,7 +103,7 @@ def order_of_filters() -> None:
     spec = _spec("constraint:node==nope")
     with pytest.raises(NoNodeFits) as caught:
         _place(spec, _node("a"), filters="constraint containerslots")
-    assert str(caught.value) == f"{REFUSED}\n[node==nope]"
+    assert str(caught.value) == f"{REFUSED}\n[node==nope]\n0 of 1 nodes: 1 by constraint node==nope"
 
 
 @table.kept("soft", "soft expressions, `==~`")
@@ -129,7 +153,9 @@ def binpack() -> None:
 def overcommit() -> None:
     """Whole per cent: a node of 100 GiB takes 105 at 5 %, and not 106; 5 % of fewer than 20 CPUs is none."""
     assert _place(_spec(Memory=105 * GIB), _node("a", gib=100)) == ["a"]
-    with pytest.raises(NoNodeFits, match=r"^no resources available to schedule container$"):
+    with pytest.raises(
+        NoNodeFits, match=r"^no resources available to schedule container\n0 of 1 nodes: 1 out of memory$"
+    ):
         _place(_spec(Memory=106 * GIB), _node("a", gib=100))
     assert [with_overcommit(cpus, 5) for cpus in (19, 20)] == [19, 21]
 
@@ -198,7 +224,7 @@ async def stopped() -> None:
     daemon.put("c", state="exited", started="2026-01-01T00:00:00Z", host={"Memory": GIB})
     async with swarm(daemon) as manager:
         refused = await create(manager, HostConfig={"Memory": GIB})
-        assert message(refused) == (500, "no resources available to schedule container")
+        assert refusal(refused) == (500, "no resources available to schedule container")
         await manager.client.delete("/containers/c")
         assert (await create(manager, HostConfig={"Memory": GIB})).status_code == 201
 

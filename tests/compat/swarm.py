@@ -10,6 +10,7 @@ from swarmproxy import manage
 from swarmproxy.api import app as api
 from swarmproxy.api.dispatch import Dispatch
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.images import Pulls
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.settings import Settings
@@ -34,7 +35,7 @@ async def swarm(*daemons: ImageDaemon, dead: Sequence[Address] = (), **settings:
         placement = Placement(
             cluster, manage._ranking(chosen), Pulls(), manage.new_swarm_id, create_retries=chosen.create_retry
         )
-        return api.build(cluster, placement, chosen)
+        return api.build(cluster, placement, chosen, explainer=Explainer(placement, manage._explaining(chosen)))
 
     async with front(daemons, dead=dead, build=build) as manager:
         yield manager
@@ -89,3 +90,12 @@ def names(answer: httpx.Response) -> list[str]:
     """Return the first name of each container of a list."""
     assert answer.status_code == 200, answer.text
     return [item["Names"][0].removeprefix("/") for item in answer.json()]
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    """Return status and message of a refused create, without the last line, which counts the nodes."""
+    status, text = message(answer)
+    first, newline, count = text.rpartition("\n")
+    assert newline, text
+    assert count.startswith("0 of ")
+    return status, first

@@ -83,7 +83,8 @@ def test_memory(sdk: docker.DockerClient, front: Manager, fleet: Fleet, at_once:
     results = at_once(lambda client, _: client.containers.create("busybox", mem_limit=limit).id, list(range(12)))
     refused = [each for each in results if isinstance(each, APIError)]
     assert len(refused) == 6
-    assert {each.explanation for each in refused} == {"no resources available to schedule container"}
+    said = "no resources available to schedule container\n0 of 2 nodes: 2 out of memory"
+    assert {each.explanation for each in refused} == {said}
     assert {each.status_code for each in refused} == {500}
     assert set(per_node(sdk).values()) == {3}
     for engine in fleet.engines:
@@ -130,7 +131,7 @@ def test_declared_gpus(start_engines: Callable[..., list[Engine]], start_manager
     create(manager, "both", **gpus)
     assert refusal(manager, "POST", "/containers/create", wanted) == (
         500,
-        "no resources available to schedule container",
+        "no resources available to schedule container\n0 of 1 nodes: 1 out of GPUs",
     )
     create(manager, "none")
 

@@ -42,11 +42,11 @@ def ports(*texts: str) -> tuple[PortBinding, ...]:
 
 
 def offered(spec: ContainerSpec, *nodes: Node) -> str:
-    """Return the names of the nodes on offer, or the text of the refusal."""
+    """Return the names of the nodes on offer, or the text of the refusal without the count of nodes."""
     try:
         ranked = place(spec, nodes, strategy=Strategy.SPREAD, filters=choose(), overcommit_percent=0)
     except NoNodeFits as refusal:
-        return str(refusal)
+        return str(refusal).rpartition("\n")[0]
     return " ".join(sorted(each.name for each in ranked))
 
 

@@ -11,7 +11,7 @@ from swarmproxy.model.container import SHORT_ID_LENGTH
 from swarmproxy.scheduler.expression import Expression, parse_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.pattern import Pattern
@@ -40,6 +40,16 @@ class AffinityFilter:
     def describe(self, spec: ContainerSpec) -> list[str]:
         """Return all affinities."""
         return [f"{each} (soft={str(each.soft).lower()})" for each in parse_all(spec.expressions.affinities, soft=True)]
+
+    def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
+        """See Filter: the reason is the first affinity that does not hold."""
+        wanted = parse_all(spec.expressions.affinities, soft=soft)
+
+        def reason(node: Node) -> str:
+            broken = next((each for each in wanted if not _holds(each, node)), None)
+            return f"by affinity {broken}" if broken else ""
+
+        return reason
 
 
 def _holds(expression: Expression, node: Node) -> bool:

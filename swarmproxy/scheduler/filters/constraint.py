@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from swarmproxy.scheduler.expression import Expression, parse_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
@@ -29,6 +29,17 @@ class ConstraintFilter:
     def describe(self, spec: ContainerSpec) -> list[str]:
         """Return all constraints."""
         return [str(expression) for expression in parse_all(spec.expressions.constraints, soft=True)]
+
+    def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
+        """See Filter: the reason is the first constraint that does not hold."""
+        wanted: list[tuple[Expression, dict[tuple[str, ...], bool]]]
+        wanted = [(each, {}) for each in parse_all(spec.expressions.constraints, soft=soft)]
+
+        def reason(node: Node) -> str:
+            broken = next((each for each, known in wanted if not _holds(each, node, known)), None)
+            return f"by constraint {broken}" if broken else ""
+
+        return reason
 
 
 def _holds(expression: Expression, node: Node, known: dict[tuple[str, ...], bool]) -> bool:

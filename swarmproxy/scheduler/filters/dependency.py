@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
@@ -30,3 +30,14 @@ class DependencyFilter:
     def describe(self, spec: ContainerSpec) -> list[str]:
         """Return the options that name containers."""
         return [each.option for each in spec.dependencies]
+
+    def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:  # noqa: ARG002
+        """See Filter: the reason is the first option whose container is not there."""
+        wanted = [(each.option, spec.found.get(each.name)) for each in spec.dependencies]
+
+        def reason(node: Node) -> str:
+            missing = (option for option, found in wanted if found is None or found.id not in node.held)
+            option = next(missing, "")
+            return f"by {option}" if option else ""
+
+        return reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
@@ -28,4 +28,11 @@ class Filter(Protocol):
 
     def describe(self, spec: ContainerSpec) -> list[str]:
         """Return what the filter demands for `spec`, for the text of a refusal. Raises BadRequest."""
+        ...
+
+    def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
+        """Return what says why a node will not do, in the few words that refusals count, and "" if it will.
+
+        Agrees with `keep`, and is asked only when somebody wants to know. Raises BadRequest as `keep`.
+        """
         ...

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from swarmproxy.errors import NoNodeFits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
@@ -20,7 +20,7 @@ class HealthFilter:
 
     def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:  # noqa: ARG002
         """Return the healthy nodes. Raises NoNodeFits if there is none."""
-        healthy = [node for node in nodes if node.healthy and node.health > 0]
+        healthy = [node for node in nodes if _is_healthy(node)]
         if not healthy:
             raise NoNodeFits("No healthy node available in the cluster")
         return healthy
@@ -28,3 +28,11 @@ class HealthFilter:
     def describe(self, spec: ContainerSpec) -> list[str]:  # noqa: ARG002
         """Return nothing: health is not asked for."""
         return []
+
+    def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:  # noqa: ARG002
+        """See Filter."""
+        return lambda node: "" if _is_healthy(node) else "unhealthy"
+
+
+def _is_healthy(node: Node) -> bool:
+    return node.healthy and node.health > 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from swarmproxy.model.ports import HOST_MODE, PortClaim, claims_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
@@ -37,6 +37,16 @@ class PortFilter:
         if spec.network_mode == HOST_MODE:
             return [f"port {port} (Host mode)" for port in spec.exposed]
         return [f"port {binding.host_port} (Bridge mode)" for binding in spec.published]
+
+    def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:  # noqa: ARG002
+        """See Filter: the reason is the first port that is taken."""
+        claims = list(claims_of(spec))
+
+        def reason(node: Node) -> str:
+            lost = next((mine for mine in claims if _is_taken((mine,), node)), None)
+            return f"by port {lost}" if lost else ""
+
+        return reason
 
 
 def _is_taken(wanted: Sequence[PortClaim], node: Node) -> bool:

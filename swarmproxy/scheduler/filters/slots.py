@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
@@ -25,6 +25,10 @@ class SlotsFilter:
     def describe(self, spec: ContainerSpec) -> list[str]:  # noqa: ARG002
         """Return the same words always: scripts look for them."""
         return ["available container slots"]
+
+    def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:  # noqa: ARG002
+        """See Filter."""
+        return lambda node: "" if _has_free_slot(node) else "out of container slots"
 
 
 def _has_free_slot(node: Node) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from swarmproxy.scheduler.expression import parse_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
@@ -32,3 +32,15 @@ class WhitelistFilter:
     def describe(self, spec: ContainerSpec) -> list[str]:
         """Return all whitelists."""
         return [f"{each} (soft={str(each.soft).lower()})" for each in parse_all(spec.expressions.whitelists, soft=True)]
+
+    def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
+        """See Filter: the reason is the first whitelist that does not allow the node."""
+        wanted = [(each, set(each.value.split("|"))) for each in parse_all(spec.expressions.whitelists, soft=soft)]
+
+        def reason(node: Node) -> str:
+            for expression, names in wanted:
+                if (node.name in names) is not (expression.operator == "=="):
+                    return f"by whitelist {expression}"
+            return ""
+
+        return reason
