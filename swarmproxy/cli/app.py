@@ -13,6 +13,7 @@ import click
 from swarmproxy import logs
 from swarmproxy.cli.commands import GoCommand, GoGroup, callback_flag, given, version
 from swarmproxy.cli.environment import environment
+from swarmproxy.cli.explain import explain
 from swarmproxy.cli.goflags import TwoForms
 from swarmproxy.cli.hub import hub
 from swarmproxy.cli.manage import manage
@@ -59,7 +60,7 @@ app = GoGroup(
         callback_flag("--version", "-v", callback=_show_version, usage="print the version"),
     ],
 )
-for command in (create, list_entries, manage, join, hub, environment):
+for command in (create, list_entries, manage, join, hub, explain, environment):
     app.add_command(command)
 
 
