@@ -4,21 +4,25 @@ from discovery.backend import Backend, Listing
 from discovery.election import Election, Standing
 from discovery.entry import MAX_ENTRIES, Entry, expand, parse_entry
 from discovery.errors import DiscoveryError, DiscoveryRefusedError
-from discovery.opening import STORES, open_backend, open_election, split_url
+from discovery.keeping import ChangedElsewhereError, Keeper
+from discovery.opening import STORES, open_backend, open_election, open_keeper, split_url
 
 __all__ = [
     "MAX_ENTRIES",
     "STORES",
     "Backend",
+    "ChangedElsewhereError",
     "DiscoveryError",
     "DiscoveryRefusedError",
     "Election",
     "Entry",
+    "Keeper",
     "Listing",
     "Standing",
     "expand",
     "open_backend",
     "open_election",
+    "open_keeper",
     "parse_entry",
     "split_url",
 ]

@@ -46,12 +46,18 @@ class Key(msgspec.Struct, frozen=True, rename="pascal"):
     """In base64."""
     session: str = ""
     """That of whoever holds its lock, or empty."""
+    modify_index: int = 0
+
+    @property
+    def content(self) -> bytes:
+        """The value."""
+        return base64.b64decode(self.value or "")
 
     @property
     def text(self) -> str:
         """The value; empty if it is not text."""
         try:
-            return base64.b64decode(self.value or "").decode()
+            return self.content.decode()
         except ValueError:
             return ""
 
@@ -104,10 +110,19 @@ class Calls:
         """
         return await self._get(f"{directory}/", index=index, wait_s=wait_s, recurse=True)
 
-    async def get(self, key: str, *, index: int = 0, wait_s: float = 0) -> tuple[int, Key | None]:
-        """Return `key`, if it is there, and the index that it is at; waits like `read_below`."""
-        index, found = await self._get(key, index=index, wait_s=wait_s, recurse=False)
+    async def get(
+        self, key: str, *, index: int = 0, wait_s: float = 0, consistent: bool = False
+    ) -> tuple[int, Key | None]:
+        """Return `key`, if it is there, and the index that it is at; waits like `read_below`.
+
+        `consistent`: as it is now, also if the server we ask was the leader of its cluster a moment ago.
+        """
+        index, found = await self._get(key, index=index, wait_s=wait_s, recurse=False, consistent=consistent)
         return index, found[0] if found else None
+
+    async def put(self, key: str, value: bytes, *, index: int | None = None) -> bool:
+        """Set `key` for good, with an `index` only if that is the key's (0: there is none); say whether it was."""
+        return bool(await self._ask(self._client.kv.put(key, value, cas=index)))
 
     async def acquire(self, key: str, session: str, value: str) -> bool:
         """Set `key` and lock it for `session`; say whether it now is, or was already."""
@@ -163,8 +178,11 @@ class Calls:
         """End `session`, and with it what its behavior says."""
         await self._ask(self._client.session.destroy(session))
 
-    async def _get(self, key: str, *, index: int, wait_s: float, recurse: bool) -> tuple[int, list[Key]]:
+    async def _get(
+        self, key: str, *, index: int, wait_s: float, recurse: bool, consistent: bool = False
+    ) -> tuple[int, list[Key]]:
         params: list[tuple[str, str]] = [("recurse", "1")] if recurse else []
+        params += [("consistent", "1")] if consistent else []
         if index:
             params += [("index", str(index)), ("wait", f"{round(wait_s * 1000)}ms")]
         # py-consul's own call takes three times as long to decode a long list.

@@ -23,6 +23,8 @@ class EtcdOptions:
     """The key that all nodes stand below; no slash at its ends."""
     leader: str
     """The key of the lock."""
+    state: str
+    """The key of the managers' document."""
     api: str
     """One of APIS: where the nodes are."""
     leader_api: str
@@ -44,8 +46,8 @@ def parse_options(rest: str, options: Mapping[str, str]) -> EtcdOptions:
     `kv.path` (docker/swarm/nodes): where the nodes stand below the prefix. `kv.cacertfile`: trust this authority, and
     speak TLS; `kv.certfile` and `kv.keyfile`: our own certificate. `etcd.api`: `v3` (the default), `v2` (all that
     classic Swarm speaks; the server needs --enable-v2), or `auto` (nodes of both). `etcd.leader`: with `auto`, which
-    of the two holds the leader's lock: `v3` (the default) or `v2`. `etcd.user` with `etcd.password`, or with
-    `etcd.password.file`, which names a file with nothing but the password.
+    of the two holds the leader's lock and the managers' document: `v3` (the default) or `v2`. `etcd.user` with
+    `etcd.password`, or with `etcd.password.file`, which names a file with nothing but the password.
     Raises DiscoveryError.
     """
     refuse_unknown(options, "etcd", _KNOWN)
@@ -64,6 +66,7 @@ def parse_options(rest: str, options: Mapping[str, str]) -> EtcdOptions:
         prefix=place.prefix,
         nodes=place.nodes(options),
         leader=place.leader,
+        state=place.state,
         api=api,
         leader_api=_choose(options, "etcd.leader", ("v2", "v3"), "v3") if api == "auto" else api,
         tls=tls,

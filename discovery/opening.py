@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from discovery.backend import Backend
 from discovery.election import Election
 from discovery.errors import DiscoveryError
 from discovery.file import FileBackend
 from discovery.machine import MachineBackend
+from discovery.keeping import Keeper
 from discovery.nodes import NodesBackend
+from discovery.state_file import FileKeeper
 
 STORES = ("consul", "etcd", "zk")
 """The schemes whose service can also hold a lock, so that one of several managers leads."""
@@ -89,3 +92,26 @@ def open_election(url: str, *, ttl_s: float, options: Mapping[str, str] = _NO_OP
 
         return ZookeeperElection(rest, ttl_s=ttl_s, options=options)
     raise DiscoveryError("Leader election is only supported with consul, etcd and zookeeper discovery.")
+
+
+def open_keeper(url: str, *, options: Mapping[str, str] = _NO_OPTIONS, state_file: Path | None = None) -> Keeper | None:
+    """Return what keeps the managers' document of the cluster at `url`: a `state_file` if there is one, else the store.
+
+    None if there is neither. Raises DiscoveryError.
+    """
+    if state_file is not None:
+        return FileKeeper(state_file)
+    scheme, rest = split_url(url)
+    if scheme == "etcd":
+        from discovery.etcd_keeping import etcd_keeper
+
+        return etcd_keeper(rest, options=options)
+    if scheme == "consul":
+        from discovery.consul_keeping import ConsulKeeper
+
+        return ConsulKeeper(rest, options=options)
+    if scheme == "zk":
+        from discovery.zookeeper_keeping import ZookeeperKeeper
+
+        return ZookeeperKeeper(rest, options=options)
+    return None

@@ -11,6 +11,8 @@ from discovery.errors import DiscoveryError
 
 NODES = "docker/swarm/nodes"
 LEADER = "docker/swarm/leader"
+STATE = "docker/swarm/swarmproxy/state"
+"""Ours: classic knows nothing of it, and looks at nothing below docker/swarm but the two above."""
 TLS_OPTIONS = ("kv.cacertfile", "kv.certfile", "kv.keyfile")
 _HAS_PORT = re.compile(r"(\[.*\]|[^:\[\]]*):[0-9]*")
 
@@ -26,6 +28,11 @@ class Place:
     def leader(self) -> str:
         """The key of the leader's lock, which `kv.path` does not move."""
         return _join(self.prefix, LEADER)
+
+    @property
+    def state(self) -> str:
+        """The key of the managers' document, which `kv.path` does not move either."""
+        return _join(self.prefix, STATE)
 
     def nodes(self, options: Mapping[str, str]) -> str:
         """Return the directory of the entries; `kv.path` names another than classic's default."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import (
+    BadVersionError,
     ConnectionClosedError,
     ConnectionLoss,
     KazooException,
@@ -35,6 +36,7 @@ RETRY_S = 0.05
 TRIES = 3
 
 _DEFAULT_PORT = 2181
+_Expected = type[KazooException] | tuple[type[KazooException], ...]
 _RETRY = {"max_tries": -1, "delay": 0.05, "backoff": 2, "max_delay": 1.0}  # for ever, each second at last
 
 
@@ -156,6 +158,26 @@ class Session:
         except (TimeoutError, KazooException) as error:
             raise self._failure(error, paths[0]) from error
 
+    async def fetch(self, path: str) -> tuple[bytes, int] | None:
+        """Return what is in `path`, as the ensemble has it now, and its version; None if it is missing."""
+        await self._call("sync", path)
+        try:
+            value, stat = await self._call("get", path, expected=NoNodeError)
+        except NoNodeError:
+            return None
+        return value or b"", int(stat.version)
+
+    async def exchange(self, path: str, data: bytes, version: int | None) -> bool:
+        """Put `data` into `path` if it has this version (None: is missing); say whether that was so the last time."""
+        try:
+            if version is None:
+                await self._call("create", path, data, makepath=True, expected=NodeExistsError)
+            else:
+                await self._call("set", path, data, version, expected=(BadVersionError, NoNodeError))
+        except (BadVersionError, NodeExistsError, NoNodeError):
+            return False
+        return True
+
     async def make_path(self, path: str) -> None:
         """See to it that `path` is there, for ever."""
         await self._call("ensure_path", path)
@@ -238,9 +260,7 @@ class Session:
             return None
         return _text(value)
 
-    async def _call(
-        self, name: str, path: str, *arguments: Any, expected: type[KazooException] | None = None, **more: Any
-    ) -> Any:
+    async def _call(self, name: str, path: str, *arguments: Any, expected: _Expected | None = None, **more: Any) -> Any:
         """Return what kazoo's `name` does. Raises `expected`, and DiscoveryError for all else."""
         try:
             async with asyncio.timeout(self._call_s):
