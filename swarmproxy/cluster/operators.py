@@ -68,12 +68,15 @@ class NodeBook:
     """What was said of every node, ready to be read. Changes on the event loop only.
 
     `on_change` is called after a change that an operator made, once it will survive this manager. What a manager
-    reads when it begins to lead, or from the leader, is no change: who acts on a state looks at it then.
+    reads when it begins to lead, or from the leader, is no change: who acts on a state looks at it then. `on_update`
+    is called whenever anything is different, for who keeps nodes ready; before `on_change`.
     """
 
     def __init__(self) -> None:
         self.on_change: list[Change] = []
-        self.revision = 0  # rises with every change
+        self.on_update: list[Callable[[], None]] = []
+        self.revision = 0  # rises with every change, also one that was read
+        self.serial = 0  # of the document that this is; no two have the same text, even if they say the same
         self._records: dict[str, NodeRecord] = {}
         self._labels: dict[str, tuple[Mapping[str, str], Mapping[str, str]]] = {}  # an engine's own, and all together
 
@@ -115,18 +118,25 @@ class NodeBook:
             tell(before, record)
 
     def document(self, record: NodeRecord | None = None) -> bytes:
-        """Return all records, and `record` in the place of its former self, as one JSON document. Raises TooLarge."""
+        """Return the next document: all records, `record` in the place of its former self, as JSON. Raises TooLarge."""
         records = self._records | ({record.id: record} if record is not None else {})
         said = sorted((each for each in records.values() if not each.says_nothing), key=lambda each: each.id)
         nodes = {each.id: _Node(each.name, each.availability, dict(sorted(each.labels.items()))) for each in said}
-        document = msgspec.json.format(msgspec.json.encode(_Document(FORMAT, nodes)), indent=1) + b"\n"
+        document = msgspec.json.format(msgspec.json.encode(_Document(FORMAT, self.serial + 1, nodes)), indent=1) + b"\n"
         if len(document) > MAX_BYTES:
             raise TooLarge(f"what is kept of all nodes and their labels would be over {MAX_BYTES // 1024} KiB")
         return document
 
     def load(self, document: bytes | None) -> None:
         """Make `document` all that was ever said; None: nothing. Raises Unreadable, and then nothing has changed."""
-        self._replace(_read(document) if document is not None else {})
+        found = _read(document) if document is not None else _Document(FORMAT)
+        self.serial = found.serial
+        self._replace(
+            {
+                node_id: NodeRecord(id=node_id, name=node.name, availability=node.availability, labels=node.labels)
+                for node_id, node in found.nodes.items()
+            }
+        )
 
     def _replace(self, records: Mapping[str, NodeRecord]) -> None:
         kept = {node_id: record for node_id, record in records.items() if not record.says_nothing}
@@ -134,6 +144,8 @@ class NodeBook:
             self._records = kept
             self._labels = {}
             self.revision += 1
+            for tell in self.on_update:
+                tell()
 
 
 class _Node(msgspec.Struct, frozen=True):
@@ -144,6 +156,7 @@ class _Node(msgspec.Struct, frozen=True):
 
 class _Document(msgspec.Struct, frozen=True):
     version: int
+    serial: int = 0
     nodes: dict[str, _Node] = {}
 
 
@@ -151,18 +164,14 @@ class _Version(msgspec.Struct, frozen=True):
     version: int
 
 
-def _read(document: bytes) -> dict[str, NodeRecord]:
+def _read(document: bytes) -> _Document:
     try:
         version = msgspec.json.decode(document, type=_Version).version
         if version != FORMAT:
             raise Unreadable(f"it has format {version}, and this version of swarmproxy reads format {FORMAT}")
-        nodes = msgspec.json.decode(document, type=_Document).nodes
+        return msgspec.json.decode(document, type=_Document)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Unreadable(str(error)) from error
-    return {
-        node_id: NodeRecord(id=node_id, name=node.name, availability=node.availability, labels=node.labels)
-        for node_id, node in nodes.items()
-    }
 
 
 def _check(key: str, value: str) -> None:

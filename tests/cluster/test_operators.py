@@ -30,7 +30,7 @@ def test_nothing_said() -> None:
     assert (book.availability_of(engine), book.record_of(engine).says_nothing, book.records()) == ("active", True, [])
     assert engine.facts is not None
     assert book.labels_of(engine) is engine.facts.labels
-    assert book.document() == b'{\n "version": 1,\n "nodes": {}\n}\n'
+    assert book.document() == b'{\n "version": 1,\n "serial": 1,\n "nodes": {}\n}\n'
 
 
 def test_said() -> None:
@@ -52,6 +52,8 @@ def test_changes_are_told() -> None:
     """Who wants to know hears what was said before and now; what is read from a document is no news."""
     book, engine = NodeBook(), member(1)
     told: list[tuple[NodeRecord, NodeRecord]] = []
+    updates: list[int] = []
+    book.on_update.append(lambda: updates.append(book.revision))
     book.on_change.append(lambda before, after: told.append((before, after)))
     record = _drained(engine)
     book.put(record)
@@ -60,7 +62,7 @@ def test_changes_are_told() -> None:
     book.load(None)
     assert (len(told), book.availability_of(engine), book.revision) == (1, "active", 2)
     book.load(None)
-    assert book.revision == 2
+    assert updates == [1, 2]
 
 
 def test_document_of_a_change() -> None:
@@ -72,6 +74,7 @@ def test_document_of_a_change() -> None:
     assert book.records() == [_drained(engine)]
     assert msgspec.json.decode(document) == {
         "version": 1,
+        "serial": 1,
         "nodes": {"ENGINE-1": {"name": "node-1", "availability": "drain", "labels": {}}},
     }
 
