@@ -8,8 +8,8 @@ from discovery.backend import Backend
 from discovery.election import Election
 from discovery.errors import DiscoveryError
 from discovery.file import FileBackend
-from discovery.machine import MachineBackend
 from discovery.keeping import Keeper
+from discovery.machine import MachineBackend
 from discovery.nodes import NodesBackend
 from discovery.state_file import FileKeeper
 

@@ -36,7 +36,7 @@ def build(
         app.include_router(explain.router, prefix="/swarmproxy/v1")
     app.add_exception_handler(SwarmError, _refuse)
     app.add_exception_handler(HTTPException, _no_such_page)
-    return Dispatch(cluster, app, cors=settings.cors, replica=replica)
+    return Dispatch(cluster, app, placement, cors=settings.cors, replica=replica)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

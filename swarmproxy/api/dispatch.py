@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
 from swarmproxy import __version__
+from swarmproxy.api.building import Builder
 from swarmproxy.api.errors import body_of, status_of
 from swarmproxy.api.forwarded import match
 from swarmproxy.api.forwarding import Forwarder, exchange_of
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.placement import Placement
 from swarmproxy.errors import NoNodeFits, SwarmError, Unavailable
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model import apiversion
@@ -35,7 +37,6 @@ CORS = (
 PING: Headers = [
     (b"cache-control", b"no-cache, no-store, must-revalidate"),
     (b"pragma", b"no-cache"),
-    (b"builder-version", b"1"),
     (b"swarm", b"inactive"),
 ]
 
@@ -47,6 +48,7 @@ class Dispatch:
         self,
         cluster: Cluster,
         inner: Callable[[Message, Receive, Send], Awaitable[None]],
+        placement: Placement,
         *,
         cors: bool,
         replica: Replica | None = None,
@@ -55,7 +57,7 @@ class Dispatch:
         self._inner = inner
         self._replica = replica
         self._cors = CORS if cors else ()
-        self._forwarder = Forwarder(cluster, self._cors)
+        self._forwarder = Forwarder(cluster, Builder(cluster, placement, self._cors), self._cors)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or have it answered."""
@@ -80,7 +82,7 @@ class Dispatch:
             await self._reply(scope, status_of(error), body_of(error), JSON, send, later)
             return
         if path == "/_ping" and method in ("GET", "HEAD"):
-            await self._reply(scope, 200, b"OK", b"text/plain; charset=utf-8", send, PING)
+            await self._reply(scope, 200, b"OK", b"text/plain; charset=utf-8", send, self._ping_headers())
         elif method == "OPTIONS":
             await self._reply(scope, 200, b"", JSON, send)
         else:
@@ -101,6 +103,9 @@ class Dispatch:
         ]
         await send({"type": "http.response.start", "status": status, "headers": all_headers})
         await send({"type": "http.response.body", "body": body})
+
+    def _ping_headers(self) -> Headers:
+        return [*PING, (b"builder-version", b"2" if self._cluster.prefers_buildkit() else b"1")]
 
     def _with_headers(self, scope: Message, send: Send) -> Send:
         """Return `send`, which also tells what Docker's clients look for in every answer of a daemon."""

@@ -14,6 +14,10 @@ class Owner(Enum):
     IMAGE = "images"
     SAVED = "images/get"  # all images that the query names
     COMMITTED = "commit"  # the container that the query names
+    BUILD = "build"  # the one that the scheduler chooses, or that its session has
+    CANCELLED = "build/cancel"  # the build that the query names
+    SESSION = "session"  # BuildKit's: where the build is that it belongs to
+    CONTROL = "grpc"  # BuildKit's: one for each client
     ANYONE = ""  # any healthy member will do
 
 
@@ -74,6 +78,13 @@ _IMAGES = _rows(Owner.IMAGE, soon="GET:history", streams="GET:get POST:push") | 
 }
 _COMMIT = Route(owner=Owner.COMMITTED, finish=True, makes_image=True)
 _SAVE = Route(owner=Owner.SAVED)
+_BUILDS = {
+    ("POST", "/build"): Route(owner=Owner.BUILD),
+    ("POST", "/build/cancel"): Route(owner=Owner.CANCELLED),
+    ("POST", "/session"): Route(owner=Owner.SESSION, upgrade=True),
+    ("POST", "/grpc"): Route(owner=Owner.CONTROL, upgrade=True),
+}
+BUILDS = frozenset(route.owner for route in _BUILDS.values())
 _ANYONE = {
     ("POST", "/auth"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
     ("GET", "/images/search"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
@@ -93,7 +104,7 @@ def match(method: str, path: str) -> tuple[Route, str] | None:
         return _COMMIT, ""
     if path == "/images/get" and method == "GET":
         return _SAVE, ""
-    if route := _ANYONE.get((method, path)):
+    if route := _ANYONE.get((method, path)) or _BUILDS.get((method, path)):
         return route, ""
     if path.startswith("/images/"):
         return _match(_IMAGES, method, path[8:])

@@ -4,7 +4,8 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
-from swarmproxy.api.forwarded import Owner, Route
+from swarmproxy.api.building import Builder
+from swarmproxy.api.forwarded import BUILDS, Owner, Route
 from swarmproxy.cluster.asking import unreachable, versioned
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.images import owner as image_owner
@@ -26,13 +27,17 @@ def exchange_of(scope: Scope) -> Exchange:
 class Forwarder:
     """Forwards requests of one cluster. `headers` are added to every answer."""
 
-    def __init__(self, cluster: Cluster, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def __init__(self, cluster: Cluster, builder: Builder, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         self._cluster = cluster
+        self._builder = builder
         self._headers = headers
         self._options: dict[Route, RelayOptions] = {}  # of routes without effect, made once
 
     async def forward(self, scope: Scope, version: Version, path: str, route: Route, name: str) -> None:
         """Let the engine answer. `path` has no version. Raises SwarmError while nothing has been answered."""
+        if route.owner in BUILDS:
+            await self._builder.forward(exchange_of(scope), scope, version, route.owner)
+            return
         query: bytes = scope["query_string"]
         container_id = ""
         match route.owner:
@@ -53,9 +58,11 @@ class Forwarder:
                 engine = await self._cluster.execs.find(name, self._cluster.engines())
                 path = f"/exec/{quote(name)}/{route.action}"
             case Owner.IMAGE:
+                await self._cluster.images_settled()
                 engine = image_owner(self._cluster, name)
                 path = f"/images/{quote(name, safe='/:@')}/{route.action}"
             case Owner.SAVED:
+                await self._cluster.images_settled()
                 names = [value for key, value in parse_qsl(query.decode("latin-1")) if key == "names"]
                 engine = owner_of_all(self._cluster, names)
             case Owner.ANYONE:

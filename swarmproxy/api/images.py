@@ -52,7 +52,7 @@ async def load(request: Request) -> Response:
 async def list_all(request: Request) -> Response:
     """List the images of all nodes, one item for each ID, from what the cluster knows."""
     cluster = cluster_of(request)
-    await cluster.settled()
+    await cluster.images_settled()
     version = version_of(request)
     query = ImageQuery.parse(dict(request.query_params), version=version, now_ns=time.time_ns())
     engines = sorted(cluster.engines(), key=lambda engine: engine.state is not State.HEALTHY)
@@ -70,14 +70,18 @@ async def prune(request: Request) -> Response:
 @router.delete("/images/{name:path}")
 async def remove(name: str, request: Request) -> Response:
     """Remove an image on all nodes that hold it."""
-    removed = await images.remove(cluster_of(request), name, _query(request), version_of(request))
+    cluster = cluster_of(request)
+    await cluster.images_settled()
+    removed = await images.remove(cluster, name, _query(request), version_of(request))
     return json_reply(msgspec.json.encode(removed) + b"\n")
 
 
 @router.post("/images/{name:path}/tag")
 async def tag(name: str, request: Request) -> Response:
     """Tag an image on all nodes that hold it."""
-    await images.tag(cluster_of(request), name, _query(request), version_of(request))
+    cluster = cluster_of(request)
+    await cluster.images_settled()
+    await images.tag(cluster, name, _query(request), version_of(request))
     return Response(status_code=201)
 
 

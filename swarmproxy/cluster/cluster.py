@@ -4,9 +4,10 @@ import asyncio
 import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from swarmproxy.cluster.builds import Builds
 from swarmproxy.cluster.execs import Execs
 from swarmproxy.cluster.hub import Hub
 from swarmproxy.cluster.index import Index, Located
@@ -19,7 +20,7 @@ from swarmproxy.cluster.settled import Unsettled, refresh_then
 from swarmproxy.cluster.volumes import VolumeIndex
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.errors import NotFound, SwarmError, Unavailable
-from swarmproxy.model.apiversion import Version, advertised
+from swarmproxy.model.apiversion import Version, advertised, parse
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event, Origin, swarm_event
 from swarmproxy.model.listing import ContainerQuery, Place, select
@@ -28,6 +29,10 @@ from swarmproxy.model.volume import Volume
 from swarmproxy.wire.address import Address
 
 log = logging.getLogger("swarmproxy.cluster")
+
+IMAGES = "images"
+IMAGES_TIMEOUT_S = 2.0
+PREFERS_BUILDKIT: Version = (1, 42)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Cluster:
     source: Source = field(default_factory=lambda: Source(""))
     nodes: Nodes = field(init=False)
     reservations: Reservations = field(init=False)
+    builds: Builds = field(init=False)
     membership: Membership = field(init=False)
     _tasks: asyncio.TaskGroup | None = None
     _present: set[Engine] = field(default_factory=set)
@@ -64,6 +70,7 @@ class Cluster:
     def __post_init__(self) -> None:
         self.nodes = Nodes(lambda engine: self.reservations.on(engine), self.book)
         self.reservations = Reservations(self.index, self.nodes.mark)
+        self.builds = Builds(self.reservations)
         self.membership = Membership(lambda address: self.build(self, address), self)
 
     @asynccontextmanager
@@ -247,7 +254,7 @@ class Cluster:
 
     def images_changed(self, engine: Engine) -> Callable[[], None]:
         """As `changed`, for the images of `engine`."""
-        return self._read_later(engine, "images", engine.refresh_images)
+        return self._read_later(engine, IMAGES, engine.refresh_images)
 
     def networks_changed(self, engine: Engine) -> Callable[[], None]:
         """As `changed`, for the networks of `engine`."""
@@ -273,6 +280,26 @@ class Cluster:
     def removed(self, engine: Engine, container_id: str) -> None:
         """A client was told that this container is no more."""
         engine.forget_container(container_id)
+
+    def prefers_buildkit(self) -> bool:
+        """Return whether all members would have clients build with BuildKit, as engines do from 23.0 on."""
+        if self._newest_of_each is None:
+            self._newest_of_each = self._count_versions()
+        return bool(self._newest_of_each) and min(map(parse, self._newest_of_each)) >= PREFERS_BUILDKIT
+
+    async def images_settled(self, *, ask: bool = True) -> None:
+        """Wait, for a bounded time, until the images are known that were made up to now.
+
+        BuildKit does not say when it has made one: so, unless `ask` is off, engines that are being built on are asked.
+        """
+        building = [engine for engine in self.builds.engines() if ask and engine.state is State.HEALTHY]
+        if building:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IMAGES_TIMEOUT_S):
+                    reads = (refresh_then(engine.refresh_images, lambda: None) for engine in building)
+                    await asyncio.gather(*reads)
+        if self.unsettled.concerns(IMAGES):
+            await self.unsettled.calm()
 
     async def settled(self) -> None:
         """Wait, for a bounded time, until all changes that clients were told of have been read."""

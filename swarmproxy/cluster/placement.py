@@ -64,6 +64,7 @@ class Placement:
         Raises BadRequest, Conflict, NoNodeFits, EngineError, EngineUnreachable.
         """
         spec = ContainerSpec.parse(request.body)
+        await self.cluster.images_settled(ask=False)
         with self.cluster.reservations.name(request.name):
             retries = self.create_retries
             tried: set[Engine] = set()
@@ -71,6 +72,7 @@ class Placement:
                 try:
                     return await self._create(request, spec, tried)
                 except _ImageMissing as missing:
+                    await self.cluster.images_settled()
                     holders = [each for each in self.cluster.healthy() if has_image(each, spec.image)]
                     if not holders:
                         raise missing.reason from missing

@@ -40,6 +40,10 @@ class Unsettled:
 
         return settle
 
+    def concerns(self, what: str) -> bool:
+        """Return whether `what` is unsettled on any engine."""
+        return any(key[1] == what for key in self._waiting)
+
     async def calm(self) -> None:
         """Return when nothing is unsettled, or after `PATIENCE_S`: a stuck engine must not hold a list."""
         if self._calm.is_set():

@@ -15,6 +15,9 @@ LOCAL = frozenset(("/_ping", "/info", "/version"))
 PASSED_ON = b"swarmproxy-passed-on"
 """The header of a request that a manager has passed on: it is not passed on again, or it could go round for ever."""
 
+CLIENT = b"swarmproxy-client"
+"""The header that tells who the client of a request is that a manager has passed on."""
+
 CONNECT_S = 3.0
 RETRY_S = 0.2
 CHECK_S = 5.0
@@ -47,8 +50,12 @@ class Replica:
         """
         leadership = self.leadership
         deadline = time.monotonic() + self._patience_s
-        was_passed_on = any(name == PASSED_ON for name, _ in exchange.request.fields.headers)
-        options = RelayOptions(upgrade=upgrade, endless=endless, request_lines=PASSED_ON + b": 1\r\n")
+        names = {name for name, _ in exchange.request.fields.headers}
+        was_passed_on = PASSED_ON in names
+        lines = PASSED_ON + b": 1\r\n"
+        if CLIENT not in names:
+            lines += CLIENT + b": " + exchange.peer.encode("ascii", "replace") + b"\r\n"
+        options = RelayOptions(upgrade=upgrade, endless=endless, request_lines=lines)
         problem = ""
         while not leadership.leads:
             if exchange.gone:

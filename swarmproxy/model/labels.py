@@ -76,6 +76,12 @@ def take_expressions(labels: Mapping[str, str], env: Iterable[str]) -> tuple[Exp
     return expressions, tuple(rest)
 
 
+def is_expression(entry: str) -> bool:
+    """Return whether an environment entry, or the name of a build argument, is an expression."""
+    word, colon, _ = entry.partition(":")
+    return bool(colon) and word in _FIELD_OF_WORD
+
+
 def check_reschedule_policies(policies: Sequence[str]) -> None:
     """Raise BadRequest unless there is at most one policy, and it is `off` or `on-node-failure`."""
     if len(policies) > 1:

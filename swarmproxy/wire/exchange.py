@@ -14,6 +14,7 @@ import msgspec
 
 from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import RequestHead
+from swarmproxy.wire.sockets import peer_of
 
 log = logging.getLogger("swarmproxy.wire")
 
@@ -135,6 +136,11 @@ class AsgiExchange:
         if not self._request_id:
             self._request_id = f"{_PROCESS}-{next(_numbers):x}"
         return self._request_id
+
+    @property
+    def peer(self) -> str:
+        """Return who the client is, as far as its connection tells: the same for all that one client opens."""
+        return peer_of(self.connection.transport)
 
     def scope(self, connection: Message) -> Message:
         """Return the ASGI scope, on top of what is the same for all requests of the connection."""

@@ -195,18 +195,6 @@ table.moot(
     why="There is no list of networks in this version.",
 )
 table.moot(
-    "build-sessions",
-    "the node of a BuildKit session",
-    classic="Looked up by the ID of the build.",
-    why="There are no builds in this version.",
-)
-table.moot(
-    "build-args",
-    "build arguments without a value",
-    classic="Turned into empty ones.",
-    why="There are no builds in this version.",
-)
-table.moot(
     "nameless",
     "rescheduling of containers without a name",
     classic="They were lost.",

@@ -13,7 +13,6 @@ NETWORKS = (
     "DELETE /networks/x"
 )
 VOLUMES = "GET /volumes|GET /volumes/x|POST /volumes/create|DELETE /volumes/x"
-BUILDS = "POST /build|POST /build/cancel|POST /session"
 CONTAINERS = (
     "GET top|GET logs|GET stats|GET changes|GET export|GET archive|PUT archive|GET json|GET attach/ws|POST kill|"
     "POST pause|POST unpause|POST restart|POST stop|POST update|POST wait|POST rename|POST start|POST resize|"
@@ -110,18 +109,6 @@ async def networks(standing: Front) -> None:
 async def volumes(standing: Front) -> None:
     """404 `page not found`."""
     for request, said in await _ask(standing, VOLUMES):
-        assert said == PAGE_NOT_FOUND, request
-
-
-@table.later(
-    "builds",
-    "`docker build`",
-    classic="Built on one node by the constraints among its build-args, with BuildKit's sessions.",
-    why="Build on an engine and push, or load the result through us; the routes come with a later version.",
-)
-async def builds(standing: Front) -> None:
-    """404 `page not found`."""
-    for request, said in await _ask(standing, BUILDS):
         assert said == PAGE_NOT_FOUND, request
 
 

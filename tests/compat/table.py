@@ -1,6 +1,7 @@
 """All tables, in the order of the reader: from the command line to the engines."""
 
 from tests.compat import (
+    rows_builds,
     rows_cli,
     rows_create,
     rows_engines,
@@ -35,6 +36,7 @@ TABLES: tuple[Table, ...] = tuple(
         rows_filters,
         rows_expressions,
         rows_images,
+        rows_builds,
         rows_engines,
         rows_managers,
     )
