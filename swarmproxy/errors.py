@@ -29,6 +29,10 @@ class NotSupported(SwarmError):
     """A request that a cluster cannot serve, with the reason."""
 
 
+class NoSwarm(SwarmError):
+    """A request of swarm mode, which this cluster does not take part in."""
+
+
 class Unavailable(SwarmError):
     """Nobody is there just now who could answer."""
 

@@ -3,7 +3,7 @@
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from swarmproxy.api import adapted, containers, events, images, system
+from swarmproxy.api import adapted, containers, events, images, swarm_mode, system
 from swarmproxy.api.dispatch import Dispatch, log_refusal
 from swarmproxy.api.errors import PAGE_NOT_FOUND
 from swarmproxy.api.operators import explain
@@ -30,7 +30,7 @@ def build(
     app.state.settings = settings
     app.state.explainer = explainer
     app.state.leadership = replica.leadership if replica is not None else None
-    for module in (system, events, containers, images, adapted):
+    for module in (system, events, containers, images, adapted, swarm_mode):
         app.include_router(module.router)
     if explainer is not None:
         app.include_router(explain.router, prefix="/swarmproxy/v1")

@@ -15,7 +15,7 @@ from swarmproxy.api.forwarded import match
 from swarmproxy.api.forwarding import Forwarder, exchange_of
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.placement import Placement
-from swarmproxy.errors import NoNodeFits, SwarmError, Unavailable
+from swarmproxy.errors import NoNodeFits, NoSwarm, NotSupported, SwarmError, Unavailable
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model import apiversion
 
@@ -137,11 +137,12 @@ def whole_target(scope: Message) -> bytes:
 def log_refusal(scope: Message, error: SwarmError) -> None:
     """Log an error that goes to the client: once, by whoever sends it.
 
-    That no node fits is classic's 500, but nothing is wrong with us: the client asked for too much.
+    That no node fits is classic's 500, and what we never do is a 501, but nothing is wrong with us.
     """
     status = status_of(error)
+    asked_in_vain = isinstance(error, NoNodeFits | NoSwarm | NotSupported)
     log.log(
-        logging.ERROR if status >= 500 and not isinstance(error, NoNodeFits) else logging.INFO,
+        logging.ERROR if status >= 500 and not asked_in_vain else logging.INFO,
         "HTTP error",
         extra={
             "status": status,

@@ -112,11 +112,18 @@ async def volumes(standing: Front) -> None:
         assert said == PAGE_NOT_FOUND, request
 
 
-@table.kept("swarm-mode", "swarm mode: services, nodes, secrets, configs, tasks")
+@table.changed(
+    "swarm-mode",
+    "swarm mode: services, nodes, secrets, configs, tasks",
+    classic="404: this is another product of the same name.",
+    why="Clients look there by themselves, as compose does, and know what to make of an engine that is in no swarm.",
+)
 async def swarm_mode(standing: Front) -> None:
-    """404: this is another product of the same name."""
-    for request, said in await _ask(standing, SWARM_MODE):
-        assert said == PAGE_NOT_FOUND, request
+    """503 in the words of an engine that is in no swarm; 501 for making one through us."""
+    for request, (status, text) in await _ask(standing, SWARM_MODE):
+        assert (status, text.startswith("This node is not a swarm manager.")) == (503, True), request
+    for request, (status, _) in await _ask(standing, "POST /swarm/init|POST /swarm/join"):
+        assert status == 501, request
 
 
 @table.kept("never-routed", "plugins, `/distribution`, `/system/df` and checkpoints")

@@ -38,15 +38,23 @@ def test_info(docker: Docker) -> None:
 
 def test_page_not_found(docker: Docker) -> None:
     """What the proxy does not do is an error that says so, not an empty list."""
-    for kind in ("network", "volume", "service", "node"):
+    for kind in ("network", "volume"):
         assert "page not found" in docker.refused(kind, "ls")
+
+
+def test_swarm_mode(docker: Docker) -> None:
+    """What is of swarm mode is answered as by an engine that is in no swarm."""
+    for kind in ("service", "node", "secret", "config"):
+        assert "This node is not a swarm manager" in docker.refused(kind, "ls")
+    assert "This node is not part of a swarm" in docker.refused("swarm", "leave")
+    assert "makes no swarm" in docker.refused("swarm", "init")
 
 
 def test_login_elsewhere(docker: Docker) -> None:
     """A login at a registry out of reach fails with the engine's reason."""
-    complaint = docker.refused("login", "-u", "me", "--password-stdin", "registry.invalid", stdin="secret")
+    complaint = docker.refused("login", "-u", "me", "--password-stdin", "registry.invalid", stdin="pa55w0rd")
     assert "registry.invalid" in complaint
-    assert "secret" not in docker.manager.log
+    assert "pa55w0rd" not in docker.manager.log
 
 
 def test_search(docker: Docker) -> None:

@@ -1,0 +1,60 @@
+"""Swarm mode's routes, answered as by an engine that is in no swarm: clients know what to make of that.
+
+Source: moby, daemon/cluster/cluster.go and errors.go.
+"""
+
+from fastapi import APIRouter, Response
+
+from swarmproxy.errors import NoSwarm, NotSupported
+
+router = APIRouter()
+
+NO_MANAGER = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
+    "and try again."
+)
+NO_SWARM = "This node is not part of a swarm"
+NOT_HERE = (
+    "swarmproxy makes no swarm of its nodes: run `docker swarm init` or `docker swarm join` on the engines themselves"
+)
+KINDS = ("nodes", "services", "tasks", "secrets", "configs")
+
+
+@router.post("/swarm/init")
+@router.post("/swarm/join")
+async def found() -> Response:
+    """Refuse: it would be one node's swarm, and nobody said whose."""
+    raise NotSupported(NOT_HERE)
+
+
+@router.post("/swarm/leave")
+async def leave() -> Response:
+    """Answer that there is none to leave."""
+    raise NoSwarm(NO_SWARM)
+
+
+@router.get("/swarm")
+@router.get("/swarm/unlockkey")
+@router.post("/swarm/update")
+@router.post("/swarm/unlock")
+async def manage() -> Response:
+    """Answer that no manager is here."""
+    raise NoSwarm(NO_MANAGER)
+
+
+def _add_routes() -> None:
+    """Add what each kind of object of a swarm has: list, create, inspect, remove, update and logs."""
+    for kind in KINDS:
+        router.add_api_route(f"/{kind}", manage, methods=["GET"])
+        router.add_api_route(f"/{kind}/{{name}}", manage, methods=["GET"])
+        if kind in ("services", "tasks"):
+            router.add_api_route(f"/{kind}/{{name}}/logs", manage, methods=["GET"])
+        if kind == "tasks":
+            continue
+        router.add_api_route(f"/{kind}/{{name}}", manage, methods=["DELETE"])
+        router.add_api_route(f"/{kind}/{{name}}/update", manage, methods=["POST"])
+        if kind != "nodes":
+            router.add_api_route(f"/{kind}/create", manage, methods=["POST"])
+
+
+_add_routes()
