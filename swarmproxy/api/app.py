@@ -3,17 +3,38 @@
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from swarmproxy.api import adapted, containers, events, images, swarm_mode, system
+from swarmproxy.api import (
+    adapted,
+    containers,
+    disk_usage,
+    events,
+    images,
+    prunes,
+    swarm_mode,
+    system,
+)
 from swarmproxy.api.dispatch import Dispatch, log_refusal
 from swarmproxy.api.errors import PAGE_NOT_FOUND
 from swarmproxy.api.operators import explain
 from swarmproxy.api.requests import error_reply
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.disk_usage import DiskUsage
 from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.errors import SwarmError
 from swarmproxy.leader.replica import Replica
 from swarmproxy.settings import Settings
+
+ROUTES = (
+    system,
+    events,
+    containers,
+    images,
+    adapted,
+    swarm_mode,
+    disk_usage,
+    prunes,
+)
 
 
 def build(
@@ -29,8 +50,9 @@ def build(
     app.state.placement = placement
     app.state.settings = settings
     app.state.explainer = explainer
+    app.state.disk_usage = DiskUsage(cluster)
     app.state.leadership = replica.leadership if replica is not None else None
-    for module in (system, events, containers, images, adapted, swarm_mode):
+    for module in ROUTES:
         app.include_router(module.router)
     if explainer is not None:
         app.include_router(explain.router, prefix="/swarmproxy/v1")

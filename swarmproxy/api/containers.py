@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -10,20 +9,17 @@ from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import with_node
 from swarmproxy.api.listing import item_json, sizes_of
-from swarmproxy.api.requests import body_bytes, cluster_of, error_reply, flag, json_reply, passed_on, version_of
-from swarmproxy.cluster.asking import ask, refusal
+from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, passed_on, version_of
+from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.placement import CreateRequest, Placement
-from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest, SwarmError
-from swarmproxy.model.apiversion import Version
 from swarmproxy.model.filters import Filters, parse_filters
 from swarmproxy.model.listing import ContainerQuery
 from swarmproxy.model.names import style_for
 from swarmproxy.settings import Settings
 
 router = APIRouter()
-PRUNE_TIMEOUT_S = 600.0
 
 
 @router.post("/containers/create")
@@ -114,42 +110,3 @@ async def rename(name: str, request: Request) -> Response:
         if answer.status < 400:
             await located.engine.refresh_container(located.container.id)
     return passed_on(answer)
-
-
-@router.post("/containers/prune")
-async def prune(request: Request) -> Response:
-    """Remove stopped containers on all healthy nodes, and add up what each of them says."""
-    cluster = cluster_of(request)
-    query = f"?{request.url.query}" if request.url.query else ""
-    engines = cluster.healthy()
-    answers = await asyncio.gather(*(_prune(engine, version_of(request), query) for engine in engines))
-    deleted: list[str] = []
-    reclaimed = 0
-    failures: list[tuple[Engine, SwarmError]] = []
-    for engine, answer in zip(engines, answers, strict=True):
-        if isinstance(answer, SwarmError):
-            failures.append((engine, answer))
-            continue
-        gone = answer.get("ContainersDeleted") or []
-        deleted += gone
-        reclaimed += answer.get("SpaceReclaimed") or 0
-        for container_id in gone:
-            cluster.removed(engine, container_id)
-    if failures and len(failures) == len(engines):
-        return error_reply(failures[0][1])
-    if failures:
-        raise SwarmError(
-            "\n".join(f"{engine.name}: {error}" for engine, error in failures)
-            + f"\n(the other nodes removed {len(deleted)} containers)"
-        )
-    return json_reply(msgspec.json.encode({"ContainersDeleted": deleted, "SpaceReclaimed": reclaimed}))
-
-
-async def _prune(engine: Engine, version: Version, query: str) -> dict[str, Any] | SwarmError:
-    try:
-        answer = await ask(engine, version, "POST", f"/containers/prune{query}", timeout_s=PRUNE_TIMEOUT_S)
-        if answer.status != 200:
-            return refusal(answer, "/containers/prune")
-        return msgspec.json.decode(answer.body, type=dict[str, Any])
-    except SwarmError as error:
-        return error

@@ -60,13 +60,6 @@ async def list_all(request: Request) -> Response:
     return json_reply(b"[" + b",".join(list_images(holders, query, version=version)) + b"]\n")
 
 
-@router.post("/images/prune")
-async def prune(request: Request) -> Response:
-    """Remove unused images on all healthy nodes, and add up what each of them says."""
-    pruned = await images.prune(cluster_of(request), _query(request), version_of(request))
-    return json_reply(msgspec.json.encode(pruned) + b"\n")
-
-
 @router.delete("/images/{name:path}")
 async def remove(name: str, request: Request) -> Response:
     """Remove an image on all nodes that hold it."""

@@ -177,7 +177,7 @@ async def converse(
     failure: EngineError | None = None
     try:
         async with (
-            _patience(engine, silence_s, body) as heard,
+            patience(engine, silence_s, body) as heard,
             stream(
                 engine.pool,
                 "POST",
@@ -224,7 +224,9 @@ def _read(engine: Engine, text: bytes) -> Line | None:
 
 
 @asynccontextmanager
-async def _patience(engine: Engine, silence_s: float, body: Branch | None) -> AsyncGenerator[Callable[[], None], None]:
+async def patience(
+    engine: Engine, silence_s: float = SILENCE_S, body: Branch | None = None
+) -> AsyncGenerator[Callable[[], None], None]:
     """End the block if the engine is lost; what the block gets is called with each sign of life.
 
     Raises EngineUnreachable if the engine is not healthy and silent, or took nothing of the body.

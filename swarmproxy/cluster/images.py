@@ -12,13 +12,12 @@ from swarmproxy.cluster.broadcast import Report, StreamRequest, converse, read_i
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.failures import Failure, combined
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import BadRequest, EngineError, EngineUnreachable, NotFound, SwarmError, Unavailable
+from swarmproxy.errors import BadRequest, EngineError, EngineUnreachable, NotFound, SwarmError
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.image import Image, matches, matches_id, split_reference
 
 REMOVE_TIMEOUT_S = 120.0
 TAG_TIMEOUT_S = 30.0
-PRUNE_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,49 +149,6 @@ async def _remove_on(engine: Engine, path: str, version: Version) -> list[msgspe
         return error if isinstance(error, SwarmError) else SwarmError(f"the answer cannot be read: {error}")
     await read_images(engine)
     return removed
-
-
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """What a prune answers."""
-
-    ImagesDeleted: list[msgspec.Raw] | None = None
-    SpaceReclaimed: int = 0
-
-
-async def prune(cluster: Cluster, query: str, version: Version) -> Pruned:
-    """Remove unused images on all healthy engines and return the sum of what they did.
-
-    `query` is passed on. Raises Unavailable if there is no healthy engine, and names the nodes that refused.
-    """
-    engines = cluster.healthy()
-    if not engines:
-        raise Unavailable("No healthy node available in the cluster")
-    results = await asyncio.gather(*(_prune_on(engine, query, version) for engine in engines))
-    deleted: list[msgspec.Raw] = []
-    reclaimed_bytes = 0
-    failures: list[Failure] = []
-    for engine, result in zip(engines, results, strict=True):
-        if isinstance(result, SwarmError):
-            failures.append((title(engine), result))
-        else:
-            deleted += result.ImagesDeleted or ()
-            reclaimed_bytes += result.SpaceReclaimed
-    if failures:
-        raise combined(failures, asked=len(engines))
-    return Pruned(deleted, reclaimed_bytes)
-
-
-async def _prune_on(engine: Engine, query: str, version: Version) -> Pruned | SwarmError:
-    try:
-        body = await ask_and_check(engine, version, "POST", f"/images/prune{query}", timeout_s=PRUNE_TIMEOUT_S)
-        pruned = msgspec.json.decode(body, type=Pruned)
-    except msgspec.MsgspecError as error:
-        return SwarmError(f"the answer cannot be read: {error}")
-    except SwarmError as error:
-        return error
-    await read_images(engine)
-    return pruned
 
 
 def _is(error: SwarmError, status: int) -> bool:

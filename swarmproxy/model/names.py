@@ -11,6 +11,8 @@ import msgspec
 from swarmproxy.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from swarmproxy.model.container import Container
 
 
@@ -51,21 +53,33 @@ def style_for(user_agent: str, option: str = "auto") -> NameStyle:
     return _STYLE_OF_PRODUCT.get(user_agent.partition("/")[0], NameStyle.BOTH)
 
 
+def is_docker_cli(user_agent: str) -> bool:
+    """Return whether a person reads what this client prints, in columns that have no place for a node."""
+    return user_agent.startswith("Docker-Client/")
+
+
 def names_json(container: Container, node_name: str, style: NameStyle) -> bytes:
     """Return the JSON list of the container's names in `style`.
 
-    The container's own name comes first, then what links call it (`/other/alias`). Under BOTH a link's name
-    is given once and without the node: with the node it would look like a name of its own on no node there
-    is.
+    The container's own name comes first, then what links call it (`/other/alias`).
     """
     own = f"/{container.name}"
     links = [name for name in container.names if name != own]
-    plain = [own, *links] if container.name else links
+    return msgspec.json.encode(styled([own, *links] if container.name else links, node_name, style))
+
+
+def styled(names: Sequence[str], node_name: str, style: NameStyle) -> list[str]:
+    """Return the names of a container, which begin with a slash, in `style`.
+
+    Under BOTH a link's name is given once and without the node: with the node it would look like a name of its own on
+    no node there is.
+    """
     match style:
         case NameStyle.PLAIN:
-            names = plain
+            return list(names)
         case NameStyle.NODE:
-            names = [f"/{node_name}{name}" for name in plain]
+            return [f"/{node_name}{name}" for name in names]
         case NameStyle.BOTH:
-            names = [own, f"/{node_name}{own}", *links] if container.name else links
-    return msgspec.json.encode(names)
+            return [
+                each for name in names for each in ((name, f"/{node_name}{name}") if name.count("/") == 1 else (name,))
+            ]

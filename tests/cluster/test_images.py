@@ -173,35 +173,6 @@ async def test_tag_on_all_holders() -> None:
             await images.tag(cluster, "app:1", "?repo=new&tag=1", VERSION)
 
 
-# Pruning
-
-
-async def test_prune_on_all_nodes() -> None:
-    """What the nodes removed is one list and one sum; a node that refuses is named."""
-
-    async def prunes(asked: Asked) -> None:
-        await asked.body()
-        assert asked.target == "/v1.44/images/prune?filters=%7B%7D"
-        await asked.answer(200, {"ImagesDeleted": [{"Deleted": "sha256:aaaa"}], "SpaceReclaimed": 5})
-
-    async def finds_nothing(asked: Asked) -> None:
-        await asked.body()
-        await asked.answer(200, {"ImagesDeleted": None, "SpaceReclaimed": 0})
-
-    daemons = [ImageDaemon(f"n{number}") for number in range(3)]
-    daemons[0].script = daemons[1].script = prunes
-    daemons[2].script = finds_nothing
-    async with clustered(daemons) as cluster:
-        pruned = await images.prune(cluster, "?filters=%7B%7D", VERSION)
-        assert msgspec.json.decode(msgspec.json.encode(pruned)) == {
-            "ImagesDeleted": [{"Deleted": "sha256:aaaa"}] * 2,
-            "SpaceReclaimed": 10,
-        }
-        daemons[2].script = fails
-        with pytest.raises(EngineError, match=r"^n2: disk on fire$"):
-            await images.prune(cluster, "?filters=%7B%7D", VERSION)
-
-
 # Pulling on one engine, for a container
 
 

@@ -126,31 +126,51 @@ async def swarm_mode(standing: Front) -> None:
         assert status == 501, request
 
 
-@table.kept("never-routed", "plugins, `/distribution`, `/system/df` and checkpoints")
+@table.kept("never-routed", "plugins, `/distribution` and checkpoints")
 async def never_routed(standing: Front) -> None:
     """404."""
-    requests = "/plugins|/distribution/a/json|/system/df|/containers/web/checkpoints|POST /build/prune"
+    requests = "/plugins|/distribution/a/json|/containers/web/checkpoints"
     for request, said in await _ask(standing, requests):
         assert said == PAGE_NOT_FOUND, request
 
 
 @table.changed(
+    "system-df",
+    "`docker system df`",
+    classic="404.",
+    why="Full disks are found with it; and newer clients ask it without being told to.",
+)
+async def system_df() -> None:
+    """The sum of all nodes; single items under `-v` with the name of their node."""
+    daemons = [Daemon("node-1"), Daemon("node-2")]
+    for daemon in daemons:
+        daemon.answers["/system/df"] = (200, b'{"LayersSize":5,"Volumes":[{"Name":"data"}]}')
+    async with swarm(*daemons) as manager:
+        told = (await manager.client.get("/v1.41/system/df")).json()
+        assert told["LayersSize"] == 10
+        assert sorted(each["Name"] for each in told["Volumes"]) == ["node-1/data", "node-2/data"]
+
+
+@table.changed(
     "prune",
-    "`docker container prune` and `docker image prune`",
+    "`docker container prune`, `docker image prune` and `docker builder prune`",
     classic="404.",
     why="The first thing that operators of full nodes ask for.",
 )
 async def prune() -> None:
-    """Done on all healthy nodes, and summed up."""
+    """Done on all healthy nodes, or on that of `--filter node=`, and summed up."""
     daemons = [Daemon("node-1"), Daemon("node-2")]
     for daemon in daemons:
-        said = f'{{"ContainersDeleted":["{daemon.name}"],"SpaceReclaimed":5}}'
-        daemon.answers["/containers/prune"] = (200, said.encode())
+        for path, member in (("/containers/prune", "ContainersDeleted"), ("/build/prune", "CachesDeleted")):
+            said = f'{{"{member}":["{daemon.name}"],"SpaceReclaimed":5}}'
+            daemon.answers[path] = (200, said.encode())
     async with swarm(*daemons) as manager:
         assert (await manager.post("/containers/prune")).json() == {
             "ContainersDeleted": ["node-1", "node-2"],
             "SpaceReclaimed": 10,
         }
+        told = (await manager.post("/build/prune?filters=%7B%22node%22:[%22node-2%22]%7D")).json()
+        assert told == {"CachesDeleted": ["node-2"], "SpaceReclaimed": 5}
 
 
 @table.changed(
