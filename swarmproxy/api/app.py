@@ -9,6 +9,7 @@ from swarmproxy.api import (
     disk_usage,
     events,
     images,
+    plugins,
     prunes,
     swarm_mode,
     system,
@@ -34,6 +35,7 @@ ROUTES = (
     swarm_mode,
     disk_usage,
     prunes,
+    plugins,
 )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import quote
 
 from swarmproxy.model.apiversion import OLDEST, Version
 
@@ -18,6 +19,8 @@ class Owner(Enum):
     CANCELLED = "build/cancel"  # the build that the query names
     SESSION = "session"  # BuildKit's: where the build is that it belongs to
     CONTROL = "grpc"  # BuildKit's: one for each client
+    PLUGIN = "plugins"
+    NEW_PLUGIN = "plugins/pull"  # the node that the query names, also for what a client asks before it installs
     ANYONE = ""  # any healthy member will do
 
 
@@ -64,14 +67,15 @@ def _rows(
 _CONTAINERS = _rows(
     Owner.CONTAINER,
     soon="GET:top HEAD:archive POST:resize",
-    streams="GET:changes GET:export GET:archive PUT:archive",
+    streams="GET:changes GET:export GET:archive PUT:archive GET:checkpoints",
     endless="GET:logs GET:stats POST:wait",
     upgrades="POST:attach GET:attach/ws",
-    changes="POST:stop POST:restart POST:kill POST:pause POST:unpause POST:update",
+    changes="POST:stop POST:restart POST:kill POST:pause POST:unpause POST:update POST:checkpoints",
 ) | {
     ("POST", "start"): Route(owner=Owner.CONTAINER, action="start", finish=True, changes=True, needs_healthy=False),
     ("DELETE", ""): Route(owner=Owner.CONTAINER, finish=True, removes=True, needs_healthy=False),
 }
+_CHECKPOINT = "/checkpoints/"
 _EXECS = _rows(Owner.EXEC, soon="GET:json POST:resize", upgrades="POST:start")
 _IMAGES = _rows(Owner.IMAGE, soon="GET:history", streams="GET:get POST:push") | {
     ("GET", "json"): Route(owner=Owner.IMAGE, action="json", answers_within_s=SOON_S, as_it_is_from=(1, 44)),
@@ -85,6 +89,15 @@ _BUILDS = {
     ("POST", "/grpc"): Route(owner=Owner.CONTROL, upgrade=True),
 }
 BUILDS = frozenset(route.owner for route in _BUILDS.values())
+_PLUGINS = {
+    ("POST", action): Route(owner=Owner.PLUGIN, action=action, finish=action != "push")
+    for action in ("enable", "disable", "set", "upgrade", "push")
+} | {("DELETE", ""): Route(owner=Owner.PLUGIN, finish=True)}
+_NEW_PLUGINS = {
+    ("GET", "privileges"): Route(owner=Owner.NEW_PLUGIN, action="privileges", answers_within_s=SOON_S),
+    ("POST", "pull"): Route(owner=Owner.NEW_PLUGIN, action="pull"),
+    ("POST", "create"): Route(owner=Owner.NEW_PLUGIN, action="create"),
+}
 _ANYONE = {
     ("POST", "/auth"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
     ("GET", "/images/search"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
@@ -97,6 +110,10 @@ def match(method: str, path: str) -> tuple[Route, str] | None:
     Names may hold slashes (`node/name`, `registry/name`), so an action is what stands last.
     """
     if path.startswith("/containers/"):
+        if method == "DELETE" and _CHECKPOINT in path:
+            name, _, checkpoint = path[12:].rpartition(_CHECKPOINT)
+            action = f"checkpoints/{quote(checkpoint)}"
+            return Route(owner=Owner.CONTAINER, action=action, finish=True, changes=True), name
         return _match(_CONTAINERS, method, path[12:])
     if path.startswith("/exec/"):
         return _match(_EXECS, method, path[6:])
@@ -108,6 +125,9 @@ def match(method: str, path: str) -> tuple[Route, str] | None:
         return route, ""
     if path.startswith("/images/"):
         return _match(_IMAGES, method, path[8:])
+    if path.startswith("/plugins/"):
+        new = _NEW_PLUGINS.get((method, path[9:]))
+        return (new, "") if new is not None else _match(_PLUGINS, method, path[9:])
     return None
 
 

@@ -1,11 +1,13 @@
 """A request on its way to the engine that it belongs to: found, its path rewritten, handed to the wire."""
 
 from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
 from swarmproxy.api.building import Builder
 from swarmproxy.api.forwarded import BUILDS, Owner, Route
+from swarmproxy.api.plugin_requests import plugin_request
 from swarmproxy.cluster.asking import unreachable, versioned
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.images import owner as image_owner
@@ -40,6 +42,7 @@ class Forwarder:
             return
         query: bytes = scope["query_string"]
         container_id = ""
+        headers: tuple[tuple[bytes, bytes], ...] = ()
         match route.owner:
             case Owner.CONTAINER | Owner.COMMITTED:
                 if route.owner is Owner.COMMITTED:
@@ -67,10 +70,15 @@ class Forwarder:
                 engine = owner_of_all(self._cluster, names)
             case Owner.ANYONE:
                 engine = self._cluster.any_healthy()
+            case Owner.PLUGIN | Owner.NEW_PLUGIN:
+                asked = await plugin_request(self._cluster, scope, version, route, name)
+                engine, path, query, headers = asked.engine, asked.path, asked.query, asked.headers
         target = versioned(engine, version, path).encode("ascii")
         if query:
             target += b"?" + query
         options, effects = self._how(route, engine, container_id)
+        if headers:
+            options = replace(options, headers=(*self._headers, *headers))
         try:
             status = await exchange_of(scope).relay(engine.pool, target, options=options)
         except EngineUnreachable as error:

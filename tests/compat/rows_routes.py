@@ -126,14 +126,6 @@ async def swarm_mode(standing: Front) -> None:
         assert status == 501, request
 
 
-@table.kept("never-routed", "plugins, `/distribution` and checkpoints")
-async def never_routed(standing: Front) -> None:
-    """404."""
-    requests = "/plugins|/distribution/a/json|/containers/web/checkpoints"
-    for request, said in await _ask(standing, requests):
-        assert said == PAGE_NOT_FOUND, request
-
-
 @table.changed(
     "system-df",
     "`docker system df`",
@@ -149,6 +141,51 @@ async def system_df() -> None:
         told = (await manager.client.get("/v1.41/system/df")).json()
         assert told["LayersSize"] == 10
         assert sorted(each["Name"] for each in told["Volumes"]) == ["node-1/data", "node-2/data"]
+
+
+@table.changed(
+    "plugins",
+    "`docker plugin`",
+    classic="404.",
+    why="They decide which volume and network drivers a node has.",
+)
+async def plugins() -> None:
+    """Listed as `node/name`; changed on the node that is named, and refused without one if there are several."""
+    daemons = [Daemon("node-1"), Daemon("node-2")]
+    daemons[0].answers = {
+        "/plugins": (200, b'[{"Name":"a/b:1"}]'),
+        "/plugins/a/b:1/disable": (200, b""),
+    }
+    daemons[1].answers = {"/plugins": (200, b"[]")}
+    async with swarm(*daemons) as manager:
+        assert (await manager.client.get("/plugins")).json() == [{"Name": "node-1/a/b:1"}]
+        assert (await manager.post("/plugins/node-1/a/b:1/disable")).status_code == 200
+        assert daemons[0].written[-1][0].path == "/plugins/a/b:1/disable"
+        status, text = message(await manager.post("/plugins/pull?remote=a/b:1"))
+        assert (status, text.startswith("a plugin is installed on one node")) == (400, True)
+
+
+@table.changed(
+    "checkpoints",
+    "`docker checkpoint`",
+    classic="404.",
+    why="They are one container's, so its engine can answer as for all else.",
+)
+async def checkpoints() -> None:
+    """Passed to the container's engine, which may know them or not."""
+    daemon = Daemon("node-1")
+    path = f"/containers/{daemon.put('web')}/checkpoints"
+    daemon.answers = {path: (200, b"[]"), f"{path}/one": (204, b"")}
+    async with swarm(daemon) as manager:
+        assert (await manager.client.get("/containers/web/checkpoints")).json() == []
+        assert (await manager.client.delete("/containers/node-1/web/checkpoints/one")).status_code == 204
+
+
+@table.kept("never-routed", "`/distribution`")
+async def never_routed(standing: Front) -> None:
+    """404."""
+    for request, said in await _ask(standing, "/distribution/a/json"):
+        assert said == PAGE_NOT_FOUND, request
 
 
 @table.changed(
