@@ -1,7 +1,6 @@
 """The application: our own routes by FastAPI, behind the dispatch that forwards all others."""
 
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 
 from swarmproxy.api import (
     adapted,
@@ -14,15 +13,14 @@ from swarmproxy.api import (
     swarm_mode,
     system,
 )
-from swarmproxy.api.dispatch import Dispatch, log_refusal
-from swarmproxy.api.errors import PAGE_NOT_FOUND
-from swarmproxy.api.operators import explain
-from swarmproxy.api.requests import error_reply
+from swarmproxy.api.dispatch import Dispatch
+from swarmproxy.api.operators import app as operators
+from swarmproxy.api.refusals import answer_errors
+from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.disk_usage import DiskUsage
 from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.placement import Placement
-from swarmproxy.errors import SwarmError
 from swarmproxy.leader.replica import Replica
 from swarmproxy.settings import Settings
 
@@ -45,33 +43,19 @@ def build(
     settings: Settings,
     replica: Replica | None = None,
     explainer: Explainer | None = None,
+    books: Bookkeeping | None = None,
 ) -> Dispatch:
-    """Return the ASGI application for one cluster."""
+    """Return the ASGI application for one cluster. Without `books`, what operators say is kept in memory."""
     app = FastAPI(title="swarmproxy", openapi_url=None, redirect_slashes=False)
     app.state.cluster = cluster
     app.state.placement = placement
     app.state.settings = settings
     app.state.explainer = explainer
     app.state.disk_usage = DiskUsage(cluster)
+    app.state.books = books if books is not None else Bookkeeping(cluster.book)
     app.state.leadership = replica.leadership if replica is not None else None
     for module in ROUTES:
         app.include_router(module.router)
-    if explainer is not None:
-        app.include_router(explain.router, prefix="/swarmproxy/v1")
-    app.add_exception_handler(SwarmError, _refuse)
-    app.add_exception_handler(HTTPException, _no_such_page)
+    app.mount(operators.PREFIX, operators.build(app.state))
+    answer_errors(app)
     return Dispatch(cluster, app, placement, cors=settings.cors, replica=replica)
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    if not isinstance(error, SwarmError):
-        raise error
-    log_refusal(request.scope, error)
-    return error_reply(error)
-
-
-async def _no_such_page(_request: Request, error: Exception) -> Response:
-    """Answer an unknown route, or a method that it has not, as a daemon does."""
-    if isinstance(error, HTTPException) and error.status_code not in (404, 405):
-        return error_reply(SwarmError(error.detail))
-    return error_reply(PAGE_NOT_FOUND)

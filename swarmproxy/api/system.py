@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from swarmproxy import __version__
 from swarmproxy.api.requests import cluster_of, json_reply
+from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
 from swarmproxy.cluster.nodes import snapshot
 from swarmproxy.engine.engine import Engine
@@ -63,7 +64,7 @@ async def info(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     engines = cluster.engines()
     known = [engine for engine in engines if engine.facts is not None]
-    lines = [_line(cluster, engine, settings.overcommit) for engine in engines]
+    lines = [node_line(cluster, engine, settings.overcommit) for engine in engines]
     total = totals(lines)
     now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
     source = cluster.source
@@ -124,9 +125,14 @@ async def info(request: Request) -> Response:
         "DefaultRuntime": "",
         "LiveRestoreEnabled": False,
         "SecurityOptions": None,
-        "Warnings": [f"discovery: {source.error}"] if source.error else None,
+        "Warnings": _warnings(source, request.app.state.books) or None,
     }
     return json_reply(msgspec.json.encode(answer) + b"\n")
+
+
+def _warnings(source: Source, books: Bookkeeping) -> list[str]:
+    """Return what keeps this answer from being all that there is to know."""
+    return [*([f"discovery: {source.error}"] if source.error else ()), *([books.problem] if books.problem else ())]
 
 
 def _source_labels(source: Source) -> list[str]:
@@ -160,7 +166,7 @@ def _plugins(known: list[Engine]) -> dict[str, Any]:
     return {kind: sorted(names) for kind, names in merged.items()}
 
 
-def _line(cluster: Cluster, engine: Engine, overcommit: float) -> NodeLine:
+def node_line(cluster: Cluster, engine: Engine, overcommit: float) -> NodeLine:
     """Return what the table says of one node."""
     facts = engine.facts
     if facts is None:

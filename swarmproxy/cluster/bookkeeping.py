@@ -163,7 +163,7 @@ class Bookkeeping:
             await self._write_anew(keeper)  # so that what our predecessor may still be writing comes too late
         self._doubtful = None
         self._failing = ""
-        self._is_known = takes_over
+        self._is_known = self._is_known or takes_over
 
     async def _set_aside(self, keeper: Keeper, found: bytes, error: Unreadable) -> None:
         place = await keeper.set_aside(found)

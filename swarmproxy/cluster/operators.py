@@ -8,8 +8,8 @@ from typing import Literal
 import msgspec
 
 from swarmproxy.engine.engine import Engine
-from swarmproxy.engine.validate import FIXED_LABELS
 from swarmproxy.errors import BadRequest, Conflict, NotFound, SwarmError, TooLarge, Unavailable
+from swarmproxy.model.labels import OF_EVERY_NODE
 
 Availability = Literal["active", "pause", "drain"]
 """`active`: takes containers. `pause`: takes no new ones. `drain`: nor keeps those that may be moved."""
@@ -18,7 +18,6 @@ FORMAT = 1
 MAX_BYTES = 480 * 1024
 """Of the whole document: consul takes no value over 512 KiB."""
 
-RESERVED = frozenset((*FIXED_LABELS, "architecture", "node"))
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9._/-]{1,127}")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f]{0,1024}")
 
@@ -55,6 +54,8 @@ class NodeRecord:
         for key in remove:
             if key in put:
                 raise BadRequest(f"label {key} cannot be set and removed at once")
+            if key in OF_EVERY_NODE:
+                raise BadRequest(f"label {key} cannot be removed: it is what the node says of itself")
             if key not in labels and key in (own or {}):
                 raise Conflict(f"label {key} is the engine's own: it can be given another value, and not be removed")
             labels.pop(key, None)
@@ -68,13 +69,11 @@ class NodeBook:
     """What was said of every node, ready to be read. Changes on the event loop only.
 
     `on_change` is called after a change that an operator made, once it will survive this manager. What a manager
-    reads when it begins to lead, or from the leader, is no change: who acts on a state looks at it then. `on_update`
-    is called whenever anything is different, for who keeps nodes ready; before `on_change`.
+    reads when it begins to lead, or from the leader, is no change: who acts on a state looks at it then.
     """
 
     def __init__(self) -> None:
         self.on_change: list[Change] = []
-        self.on_update: list[Callable[[], None]] = []
         self.revision = 0  # rises with every change, also one that was read
         self.serial = 0  # of the document that this is; no two have the same text, even if they say the same
         self._records: dict[str, NodeRecord] = {}
@@ -144,8 +143,6 @@ class NodeBook:
             self._records = kept
             self._labels = {}
             self.revision += 1
-            for tell in self.on_update:
-                tell()
 
 
 class _Node(msgspec.Struct, frozen=True):
@@ -179,7 +176,7 @@ def _check(key: str, value: str) -> None:
         raise BadRequest(
             f"label {key!r} is invalid: a key has 2 to 128 letters, digits, and . _ / - after the first, a letter or _"
         )
-    if key in RESERVED:
+    if key in OF_EVERY_NODE:
         raise BadRequest(f"label {key} cannot be set: it is what the node says of itself")
     if not _VALUE.fullmatch(value):
         raise BadRequest(f"the value of label {key} is invalid: it has control characters, or is over 1024 characters")

@@ -20,6 +20,9 @@ CONSTRAINTS = f"{NAMESPACE}.constraints"
 WHITELISTS = f"{NAMESPACE}.whitelists"
 RESCHEDULE_POLICIES = f"{NAMESPACE}.reschedule-policies"
 
+OF_EVERY_NODE = frozenset(("architecture", "kernelversion", "node", "operatingsystem", "ostype", "storagedriver"))
+"""The keys of constraints that a node answers itself: nobody gives it a label of that name."""
+
 RESCHEDULE_VALUES = ("off", "on-node-failure")
 
 

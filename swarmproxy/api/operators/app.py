@@ -1,0 +1,31 @@
+"""The operators' application, mounted beside Docker's API, with a description of its own (OpenAPI)."""
+
+from fastapi import FastAPI
+from starlette.datastructures import State
+
+from swarmproxy import __version__
+from swarmproxy.api.operators import explain, nodes
+from swarmproxy.api.refusals import answer_errors
+
+PREFIX = "/swarmproxy/v1"
+
+
+def build(state: State) -> FastAPI:
+    """Return the application, which shares `state` with the one that it is mounted in."""
+    app = FastAPI(
+        title="swarmproxy",
+        version=__version__,
+        description=(
+            "What operators ask of a manager beside Docker's API, at the same addresses. "
+            'Of several managers the one that leads answers. An error is `{"message": "..."}`.'
+        ),
+        docs_url=None,  # its page would be fetched from a foreign site
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state = state
+    app.include_router(nodes.router)
+    if state.explainer is not None:
+        app.include_router(explain.router)
+    answer_errors(app)
+    return app
