@@ -9,17 +9,18 @@ import secrets
 import signal
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from discovery import Backend, DiscoveryError, DiscoveryRefusedError, open_backend, open_election
+from discovery import Backend, DiscoveryError, DiscoveryRefusedError, Keeper, open_backend, open_election, open_keeper
 from discovery.election import Election
 from discovery.entry import Certificates, Entry
 from swarmproxy import __version__, errors
 from swarmproxy.api import app as api
+from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
 from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.images import Pulls
@@ -56,6 +57,7 @@ async def _manage(settings: Settings) -> int:
     try:
         backend = open_backend(settings.discovery, heartbeat_s=settings.heartbeat_s, options=settings.discovery_options)
         election = _election(settings)
+        keeper = await _keeper(settings)
     except DiscoveryError as error:
         raise errors.ConfigError(str(error)) from error
 
@@ -67,9 +69,26 @@ async def _manage(settings: Settings) -> int:
 
     cluster = Cluster(build, time.time)
     placement = Placement(cluster, _ranking(settings), Pulls(), new_swarm_id, create_retries=settings.create_retry)
-    replica = _replica(settings, election, cluster)
+    books = Bookkeeping(
+        cluster.book,
+        keeper,
+        leads=lambda: replica is None or replica.leadership.leads,
+        is_shared=settings.replication is not None,
+    )
+
+    async def catch_up() -> None:
+        async with asyncio.TaskGroup() as catching_up:
+            catching_up.create_task(books.catch_up(), name="catch up with operators")
+            catching_up.create_task(cluster.catch_up(), name="catch up with engines")
+
+    async def follow() -> None:
+        if replica is None:
+            await books.catch_up()  # before there is any node to place a container on
+        await _follow(backend, cluster, contexts)
+
+    replica = _replica(settings, election, catch_up)
     explainer = Explainer(placement, _explaining(settings))
-    front = api.build(cluster, placement, settings, replica, explainer)
+    front = api.build(cluster, placement, settings, replica, explainer, books)
     server = Server(front, tls=server_tls, drain_timeout_s=settings.drain_timeout_s)
     with listening(settings.hosts, settings.socket_group) as sockets:
         campaign: asyncio.Task[None] | None = None
@@ -85,11 +104,13 @@ async def _manage(settings: Settings) -> int:
         log.info("swarmproxy is starting", extra={"version": __version__, "discovery": backend.source})
         try:
             async with cluster.running(), asyncio.TaskGroup() as tasks:
-                following = tasks.create_task(_follow(backend, cluster, contexts), name="discovery")
+                following = tasks.create_task(follow(), name="discovery")
+                keeping = tasks.create_task(books.run(), name="bookkeeping")
                 if replica is not None:
                     campaign = tasks.create_task(replica.run(), name="replica")
                 await server.serve(sockets)
                 following.cancel()
+                keeping.cancel()
                 if replica is not None:
                     await replica.close()
         except* DiscoveryRefusedError as refusals:
@@ -112,7 +133,15 @@ def _election(settings: Settings) -> Election | None:
     return open_election(settings.discovery, ttl_s=settings.replication.ttl_s, options=settings.discovery_options)
 
 
-def _replica(settings: Settings, election: Election | None, cluster: Cluster) -> Replica | None:
+async def _keeper(settings: Settings) -> Keeper | None:
+    """Return what keeps the words of operators, if anything does. Raises DiscoveryError, also for a file of no use."""
+    keeper = open_keeper(settings.discovery, options=settings.discovery_options, state_file=settings.state_file)
+    if keeper is not None and settings.state_file is not None:
+        await keeper.read()
+    return keeper
+
+
+def _replica(settings: Settings, election: Election | None, catch_up: Callable[[], Awaitable[None]]) -> Replica | None:
     """Return this manager's part in a group of managers, if there is one.
 
     They reach each other with the files that they serve with: as with classic, the certificate is a client's as well.
@@ -120,7 +149,7 @@ def _replica(settings: Settings, election: Election | None, cluster: Cluster) ->
     if settings.replication is None or election is None:
         return None
     return Replica(
-        Leadership(election, settings.replication.advertise, cluster.catch_up),
+        Leadership(election, settings.replication.advertise, catch_up),
         patience_s=min(settings.replication.ttl_s + TAKE_OVER_S, PATIENCE_MAX_S),
         tls=_as_client(settings.tls),
     )

@@ -95,6 +95,7 @@ class Settings:
     create_retry: int = 0
     names: Names = "auto"
     replication: Replication | None = None
+    state_file: Path | None = None  # keeps what operators say of nodes; None: the store of discovery does, or nothing
     refresh_on_node_filter: bool = False
     container_name_refresh_filter: str = ""
     cors: bool = False

@@ -58,6 +58,7 @@ class ManageFlags:
     replication: bool
     replication_ttl: str
     advertise: str
+    state_file: str
     tls: bool
     tlsverify: bool
     tlscacert: str
@@ -124,6 +125,7 @@ def read_settings(
         create_retry=create_retry,
         names=names,
         replication=_replication(flags, url),
+        state_file=_state_file(flags),
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
         socket_group=_group(flags.socket_group),
         drain_timeout_s=_drain_timeout(flags.drain_timeout),
@@ -247,6 +249,15 @@ def _replication(flags: ManageFlags, url: str) -> Replication | None:
     if split_url(url)[0] not in STORES:
         raise ConfigError("Leader election is only supported with consul, etcd and zookeeper discovery.")
     return Replication(advertise=str(advertise), ttl_s=ttl_s)
+
+
+def _state_file(flags: ManageFlags) -> Path | None:
+    if flags.state_file and flags.replication:
+        raise ConfigError("--state-file is of one manager: with --replication, the store keeps the state")
+    path = _path(flags.state_file)
+    if path is not None and not path.parent.is_dir():
+        raise ConfigError(f"--state-file: there is no directory {path.parent}")
+    return path
 
 
 def _group(name: str) -> str:
