@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +19,7 @@ from swarmproxy.cli.goflags import TwoForms
 from swarmproxy.cli.hub import hub
 from swarmproxy.cli.manage import manage
 from swarmproxy.cli.members import create, join, list_entries
+from swarmproxy.cli.node import node
 from swarmproxy.cli.options import Globals, flag, text
 from swarmproxy.errors import SwarmError
 
@@ -60,23 +62,23 @@ app = GoGroup(
         callback_flag("--version", "-v", callback=_show_version, usage="print the version"),
     ],
 )
-for command in (create, list_entries, manage, join, hub, explain, environment):
+for command in (create, list_entries, manage, join, hub, node, explain, environment):
     app.add_command(command)
 
 
 @click.pass_context
 def _help(ctx: click.Context, args: tuple[str, ...]) -> None:
-    """Show the help of the program, or of one command."""
-    root = ctx.find_root()
-    if not args:
-        click.echo(root.get_help())
-        return
-    found = app.get_command(root, args[0])
-    if found is None:
-        click.echo(f"No help topic for '{args[0]}'")
-        return
-    with click.Context(found, info_name=found.name, parent=root) as inner:
-        click.echo(found.get_help(inner))
+    """Show the help of the program, of one command, or of one in a family."""
+    with ExitStack() as contexts:
+        inner = ctx.find_root()
+        for name in args:
+            if not isinstance(inner.command, click.Group):
+                break
+            if (found := inner.command.get_command(inner, name)) is None:
+                click.echo(f"No help topic for '{' '.join(args)}'")
+                return
+            inner = contexts.enter_context(click.Context(found, info_name=found.name, parent=inner))
+        click.echo(inner.get_help())
 
 
 app.add_command(

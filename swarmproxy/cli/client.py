@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import click
@@ -34,6 +34,7 @@ CONNECT_S = 10.0
 ANSWER_S = 60.0
 """How long the manager may think about an answer. A replica waits for a leader for half of it at most."""
 
+_Kind = TypeVar("_Kind")
 _UNCLEAN = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -87,6 +88,13 @@ class ManagerClient:
             response = self._http.request(method, path, params=query or None, **_content(body))
         self._refuse(response)
         return _decoded(response.content) if response.content else None
+
+    def convert(self, answer: Any, kind: type[_Kind]) -> _Kind:
+        """Return `answer` as values of `kind`; members that are not known are left out. Raises SwarmError."""
+        try:
+            return msgspec.convert(answer, kind)
+        except msgspec.ValidationError as error:
+            raise SwarmError(f"the manager at {self._host} answers what this program does not know: {error}") from error
 
     def stream(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None
