@@ -9,6 +9,7 @@ import msgspec
 
 from swarmproxy.errors import SwarmError
 from swarmproxy.model import labels as label_names
+from swarmproxy.model.recipe import distil
 from swarmproxy.model.times import NANOSECONDS, parse_rfc3339_ns
 
 SHORT_ID_LENGTH = 12
@@ -60,6 +61,7 @@ class Container(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     published: tuple[PortBinding, ...] = ()
     exposed: tuple[str, ...] = ()  # "80/tcp"
     fields: bytes = b""  # the members of the engine's list item but Names and Status: `"Id":"…","Image":"…"`
+    recipe: bytes = b""  # of one that is to be rescheduled: what makes it anew when its engine cannot be asked any more
 
     @property
     def short_id(self) -> str:
@@ -70,6 +72,14 @@ class Container(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def swarm_id(self) -> str:
         """The cluster's own ID of the container, which survives rescheduling; empty if another made it."""
         return self.labels.get(label_names.ID, "")
+
+    @property
+    def is_movable(self) -> bool:
+        """Whether it is to be made anew on another node when its own fails, or is drained: its user said so.
+
+        One that its engine removes when it ends is not: its end would be taken for its node's.
+        """
+        return bool(self.recipe and self.swarm_id) and not self.auto_remove
 
     @property
     def is_running(self) -> bool:
@@ -122,6 +132,7 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
     primary = (seen.Name or "").removeprefix("/")
     names = tuple(listed.Names or ()) or ((f"/{primary}",) if primary else ())
     health = ((state.Health or _Health()).Status or "none").lower()
+    labels = {intern(key): value or "" for key, value in (config.Labels or {}).items()}
     return Container(
         id=container_id,
         name=primary or _shortest(names),
@@ -135,7 +146,7 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         finished_ns=finished_ns,
         exit_code=state.ExitCode or 0,
         health=intern(health or "none"),
-        labels={intern(key): value or "" for key, value in (config.Labels or {}).items()},
+        labels=labels,
         auto_remove=bool(host.AutoRemove),
         memory_bytes=host.Memory or 0,
         memory_reservation_bytes=host.MemoryReservation or 0,
@@ -153,6 +164,7 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         published=to_port_bindings(host.PortBindings, settings.Ports),
         exposed=tuple(intern(port) for port in config.ExposedPorts or ()),
         fields=_join_members(members),
+        recipe=distil(inspect) if label_names.is_rescheduled(labels) else b"",
     )
 
 

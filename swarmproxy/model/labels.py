@@ -23,7 +23,8 @@ RESCHEDULE_POLICIES = f"{NAMESPACE}.reschedule-policies"
 OF_EVERY_NODE = frozenset(("architecture", "kernelversion", "node", "operatingsystem", "ostype", "storagedriver"))
 """The keys of constraints that a node answers itself: nobody gives it a label of that name."""
 
-RESCHEDULE_VALUES = ("off", "on-node-failure")
+ON_NODE_FAILURE = "on-node-failure"
+RESCHEDULE_VALUES = ("off", ON_NODE_FAILURE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,12 @@ def check_reschedule_policies(policies: Sequence[str]) -> None:
     for policy in policies:
         if policy not in RESCHEDULE_VALUES:
             raise BadRequest(f"invalid reschedule policy: {policy}")
+
+
+def is_rescheduled(labels: Mapping[str, str]) -> bool:
+    """Return whether a container with these labels is to be made anew elsewhere when its node fails."""
+    text = labels.get(RESCHEDULE_POLICIES)
+    return text is not None and ON_NODE_FAILURE in _read_list(text)
 
 
 def _read_list(text: str) -> tuple[str, ...]:
