@@ -94,6 +94,7 @@ class Settings:
     overcommit: float = 0.05  # of memory and CPU, over what an engine has; more than -1
     create_retry: int = 0
     names: Names = "auto"
+    reschedule_after_s: float = 30.0  # for so long a node may be silent before its containers move
     replication: Replication | None = None
     state_file: Path | None = None  # keeps what operators say of nodes; None: the store of discovery does, or nothing
     refresh_on_node_filter: bool = False

@@ -74,6 +74,7 @@ manage = GoCommand(
     notes=(
         ("swarm.overcommit=0.05", "overcommit to apply on resources"),
         ("swarm.createretry=0", "container create retry count after initial failure"),
+        ("swarm.reschedule-after=30s", "how long a node may be silent before its containers are rescheduled"),
         ("swarm.names=auto", "names in container lists: auto (by client), node, both or plain"),
     ),
 )

@@ -45,6 +45,8 @@ _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 """The engine that is served when no discovery is named: the one on this machine."""
 
+RESCHEDULE_AFTER = "swarm.reschedule-after"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManageFlags:
@@ -124,6 +126,7 @@ def read_settings(
         overcommit=overcommit,
         create_retry=create_retry,
         names=names,
+        reschedule_after_s=_reschedule_after(options),
         replication=_replication(flags, url),
         state_file=_state_file(flags),
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
@@ -198,7 +201,7 @@ def _cluster_options(pairs: tuple[str, ...]) -> Mapping[str, str]:
     options: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if key not in ("swarm.overcommit", "swarm.createretry", "swarm.names"):
+        if key not in ("swarm.overcommit", "swarm.createretry", "swarm.names", RESCHEDULE_AFTER):
             log.warning("unknown cluster option ignored", extra={"option": key})
         elif not equals:
             raise ConfigError(f"{key} needs a value: --cluster-opt {key}=...")
@@ -235,6 +238,13 @@ def _names(options: Mapping[str, str]) -> Names:
         if text == name:
             return name
     raise ConfigError(f'swarm.names should be one of {", ".join(NAMES)}, "{text}" is invalid')
+
+
+def _reschedule_after(options: Mapping[str, str]) -> float:
+    after_s = read_duration(options.get(RESCHEDULE_AFTER, "30s"), RESCHEDULE_AFTER)
+    if after_s < 0:
+        raise ConfigError(f"{RESCHEDULE_AFTER} can not be negative")
+    return after_s
 
 
 def _replication(flags: ManageFlags, url: str) -> Replication | None:

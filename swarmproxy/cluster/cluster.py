@@ -6,8 +6,10 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from swarmproxy.cluster.builds import Builds
+from swarmproxy.cluster.credentials import Credentials
 from swarmproxy.cluster.execs import Execs
 from swarmproxy.cluster.hub import Hub
 from swarmproxy.cluster.index import Index, Located
@@ -17,6 +19,7 @@ from swarmproxy.cluster.nodes import Nodes
 from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.reservations import Reservations
 from swarmproxy.cluster.settled import Unsettled, refresh_then
+from swarmproxy.cluster.superseded import Superseded
 from swarmproxy.cluster.volumes import VolumeIndex
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.errors import NotFound, SwarmError, Unavailable
@@ -45,6 +48,16 @@ class Source:
     error: str = ""
 
 
+class Watcher(Protocol):
+    """Who is told when engines come and go. Both are synchronous, and the containers can still be read."""
+
+    def lost(self, engine: Engine) -> None:
+        """An engine that took part does not answer any more, is another one, or is no member any more."""
+
+    def found(self, engine: Engine) -> None:
+        """An engine takes part, and all that it holds is known."""
+
+
 @dataclass(slots=True)
 class Cluster:
     """The state that all requests share. Everything in it changes on the event loop only."""
@@ -59,9 +72,12 @@ class Cluster:
     book: NodeBook = field(default_factory=NodeBook)
     unsettled: Unsettled = field(default_factory=Unsettled)
     source: Source = field(default_factory=lambda: Source(""))
+    credentials: Credentials = field(default_factory=Credentials)
+    watchers: list[Watcher] = field(default_factory=list)
     nodes: Nodes = field(init=False)
     reservations: Reservations = field(init=False)
     builds: Builds = field(init=False)
+    superseded: Superseded = field(init=False)
     membership: Membership = field(init=False)
     _tasks: asyncio.TaskGroup | None = None
     _present: set[Engine] = field(default_factory=set)
@@ -71,6 +87,7 @@ class Cluster:
         self.nodes = Nodes(lambda engine: self.reservations.on(engine), self.book)
         self.reservations = Reservations(self.index, self.nodes.mark)
         self.builds = Builds(self.reservations)
+        self.superseded = Superseded(self.index)
         self.membership = Membership(lambda address: self.build(self, address), self)
 
     @asynccontextmanager
@@ -113,9 +130,11 @@ class Cluster:
         self._newest_of_each = None
         if engine.state is State.HEALTHY:
             self._tell("engine_connect", engine)
+            self._found(engine)
 
     def left(self, engine: Engine) -> None:
         """See Members: nothing of the engine is shown from now on."""
+        self._lost(engine)
         self._forget(engine)
         self._present.discard(engine)
         self.nodes.discard(engine)
@@ -139,7 +158,7 @@ class Cluster:
 
     def container_seen(self, engine: Engine, container: Container) -> None:
         """Take in a container that is new or has changed."""
-        if engine not in self._present:
+        if engine not in self._present or not self.superseded.arrived(engine, container):
             return
         self.index.put(engine, container)
         if container.swarm_id:
@@ -147,7 +166,14 @@ class Cluster:
 
     def container_gone(self, engine: Engine, container_id: str) -> None:
         """Forget a container."""
-        self.index.drop(engine, container_id)
+        container = self.index.drop(engine, container_id)
+        if container is None:
+            container = next((each for each in self.superseded.on(engine) if each.id == container_id), None)
+        if container is None or not container.swarm_id:
+            return
+        self.superseded.gone(engine, container)
+        if not self.index.with_swarm_id(container.swarm_id):
+            self.credentials.forget(container.swarm_id)
 
     def networks_read(self, engine: Engine, before: Mapping[str, Network]) -> None:
         """Take in the networks of an engine."""
@@ -168,17 +194,36 @@ class Cluster:
         """Tell the readers when an engine comes and goes; one that is not accepted takes its containers along."""
         if engine not in self._present:
             return
+        if after is not State.HEALTHY and before in (State.HEALTHY, State.UNHEALTHY):
+            self._lost(engine)
         if after in (State.PENDING, State.DISCONNECTED):
             self._forget(engine)
         self._newest_of_each = None
         if after is State.HEALTHY:
             self._tell("engine_connect" if before is State.PENDING else "engine_reconnect", engine)
+            self._found(engine)
         elif before is State.HEALTHY:
             self._tell("engine_disconnect", engine)
 
+    def _lost(self, engine: Engine) -> None:
+        if engine.state is State.UNHEALTHY:
+            self.superseded.lost(engine)
+        for watcher in self.watchers:
+            watcher.lost(engine)
+
+    def _found(self, engine: Engine) -> None:
+        for container in engine.containers.values():  # of copies on nodes that do not answer, this one counts
+            if self.superseded.arrived(engine, container) and container.id not in self.index.by_id:
+                self.index.put(engine, container)
+        for watcher in self.watchers:
+            watcher.found(engine)
+
     def _forget(self, engine: Engine) -> None:
+        self.superseded.left(engine)
         for container_id in list(engine.containers):
-            self.index.drop(engine, container_id)
+            container = self.index.drop(engine, container_id)
+            if container is not None and container.swarm_id:
+                self.superseded.gone(engine, container)
         self.networks.replace(engine, engine.networks, {})
         self.volumes.replace(engine, engine.volumes, {})
         self.execs.forget(engine)
@@ -237,6 +282,12 @@ class Cluster:
             since=self.find(query.since).container if query.since else None,
         )
         return [self.index.by_id[container.id] for container, _ in rows]
+
+    def copies(self, swarm_id: str) -> list[Located]:
+        """The containers with this swarm ID on engines that answer, in the order of their making: one as a rule."""
+        found = (*self.index.with_swarm_id(swarm_id), *self.superseded.copies(swarm_id))
+        healthy = [each for each in found if each.engine.state is State.HEALTHY]
+        return sorted(healthy, key=lambda each: (each.container.created_ns, each.container.id))
 
     def find_on_healthy(self, name: str) -> Located:
         """As `find`, and its engine answers. Raises SwarmError in classic's words when it does not."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from swarmproxy.engine.engine import Engine
+from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, Conflict, NotFound
 from swarmproxy.model.container import Container
 
@@ -87,6 +87,10 @@ class Index:
         """The containers that have `name` (no slash in front); more than one where engines were used directly."""
         return [self.by_id[container_id] for container_id in sorted(self._names.get(name, ()))]
 
+    def with_swarm_id(self, swarm_id: str) -> list[Located]:
+        """The containers with this swarm ID: several while one moves, or when a node has come back with its own."""
+        return [self.by_id[container_id] for container_id in sorted(self._swarm_ids.get(swarm_id, ()))]
+
     def find(self, text: str) -> Located:
         """The one container a client means by `text`.
 
@@ -101,13 +105,13 @@ class Index:
             if len(short) == 1:
                 return self.by_id[short[0]]
         for swarm_id in (text, *self._short_swarm_id(text)):
-            if (ids := self._swarm_ids.get(swarm_id)) and len(ids) == 1:
-                return self.by_id[next(iter(ids))]
+            if (same := self.with_swarm_id(swarm_id)) and (one := _as_one(same)):
+                return one
         if named := self._by_name(text.removeprefix("/")):
-            if len(named) > 1:
-                titles = ", ".join(f"{each.title} ({each.container.id[:SHORT_ID_LENGTH]})" for each in named)
-                raise Conflict(f"container name {text} is ambiguous: it may be {titles}")
-            return named[0]
+            if one := _as_one(named):
+                return one
+            titles = ", ".join(f"{each.title} ({each.container.id[:SHORT_ID_LENGTH]})" for each in named)
+            raise Conflict(f"container name {text} is ambiguous: it may be {titles}")
         found = self._with_any_prefix(text)
         if len(found) > 1:
             titles = ", ".join(sorted(self.by_id[each].title for each in found))
@@ -152,6 +156,22 @@ class Index:
                 break
             found.append(each)
         return found
+
+
+def _as_one(found: list[Located]) -> Located | None:
+    """Return the one that is meant if `found` are one container to its user: it, or that which runs of one that moves.
+
+    None if they are several.
+    """
+    if len(found) > 1:
+        identities = {(each.container.swarm_id, each.container.name) for each in found}
+        if len(identities) > 1 or not found[0].container.swarm_id:
+            return None
+    return max(found, key=lambda each: (each.engine.state is State.HEALTHY, *_progress(each.container)))
+
+
+def _progress(container: Container) -> tuple[bool, bool, int]:
+    return container.is_running, container.started_ns > 0, container.created_ns
 
 
 def _take_out(ordered: list[Any], value: Any) -> None:

@@ -16,9 +16,9 @@ from swarmproxy.cluster.images import Pulls, has_image
 from swarmproxy.cluster.references import own_network, resolve
 from swarmproxy.engine.client import Created
 from swarmproxy.engine.engine import Engine
-from swarmproxy.errors import EngineError, EngineUnreachable, SwarmError
+from swarmproxy.errors import EngineError, EngineUnreachable, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version
-from swarmproxy.model.labels import ID
+from swarmproxy.model.labels import ID, is_rescheduled
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec, body_for_engine
 from swarmproxy.model.versions import adapt_create
@@ -26,8 +26,9 @@ from swarmproxy.model.versions import adapt_create
 log = logging.getLogger("swarmproxy.cluster")
 
 CREATE_TIMEOUT_S = 120.0
-NO_RESCHEDULING = (
-    "rescheduling is not available in this version: if its node fails, the container is not made anew on another one"
+LEAD_LOST = "another cluster manager has taken the lead: the container was not made"
+NOT_RESCHEDULED = (
+    "a container that its engine removes when it ends (--rm) is not rescheduled: if its node fails, it has ended"
 )
 
 
@@ -42,12 +43,29 @@ class CreateRequest:
     registry_auth: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relocation:
+    """How the create of a container that moves differs from a client's."""
+
+    replaces: str  # the ID of the container whose name it takes over
+    among: Callable[[], Sequence[Engine]]  # where it may go, asked for each attempt; raises SwarmError to give up
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What was made, and where."""
+
+    created: Created
+    engine: Engine
+
+
 @dataclass(slots=True)
 class Placement:
     """Creates containers.
 
     `rank` orders the nodes that can take a container, best first, and raises NoNodeFits. `new_swarm_id` makes an
-    identity that survives rescheduling, 64 hexadecimal digits.
+    identity that survives rescheduling, 64 hexadecimal digits. `leads` says whether this manager still answers for the
+    cluster: another does not know of the names and places that are held here.
     """
 
     cluster: Cluster
@@ -55,28 +73,37 @@ class Placement:
     pulls: Pulls
     new_swarm_id: Callable[[], str]
     create_retries: int = 0
+    leads: Callable[[], bool] = lambda: True
 
     async def create(self, request: CreateRequest) -> Created:
-        """Make a container on the best node and return what its engine said, with our own warnings after its.
+        """Make a container and return what its engine said, with our own warnings after its. Raises as `place`."""
+        return (await self.place(request)).created
+
+    async def place(self, request: CreateRequest, relocation: Relocation | None = None) -> Placed:
+        """Make a container on the best node.
 
         The name is held in the whole cluster until the container is in the state. If the image is missing there and
         cannot be pulled, a node that holds it is tried. Fails over to other nodes as often as the operator asked for.
-        Raises BadRequest, Conflict, NoNodeFits, EngineError, EngineUnreachable.
+        Raises BadRequest, Conflict, NoNodeFits, EngineError, EngineUnreachable, and Unavailable if this manager has
+        ceased to lead: nothing has been made then.
         """
         spec = ContainerSpec.parse(request.body)
         await self.cluster.images_settled(ask=False)
-        with self.cluster.reservations.name(request.name):
+        replaces = relocation.replaces if relocation is not None else ""
+        with self.cluster.reservations.name(request.name, besides=replaces):
             retries = self.create_retries
             tried: set[Engine] = set()
             while True:
                 try:
-                    return await self._create(request, spec, tried)
+                    among = relocation.among() if relocation is not None else None
+                    return await self._create(request, spec, tried, among=among, relocated=relocation is not None)
                 except _ImageMissing as missing:
                     await self.cluster.images_settled()
-                    holders = [each for each in self.cluster.healthy() if has_image(each, spec.image)]
+                    among = relocation.among() if relocation is not None else self.cluster.healthy()
+                    holders = [each for each in among if has_image(each, spec.image)]
                     if not holders:
                         raise missing.reason from missing
-                    return await self._create(request, spec, tried, among=holders)
+                    return await self._create(request, spec, tried, among=holders, relocated=relocation is not None)
                 except (EngineError, EngineUnreachable) as error:
                     if not retries or (isinstance(error, EngineError) and error.status < 500):
                         raise
@@ -90,7 +117,8 @@ class Placement:
         tried: set[Engine],
         *,
         among: Sequence[Engine] | None = None,
-    ) -> Created:
+        relocated: bool = False,
+    ) -> Placed:
         swarm_id = spec.labels.get(ID) or self.new_swarm_id()
         with ExitStack() as held:
             wanted = resolve(spec, self.cluster)
@@ -118,16 +146,39 @@ class Placement:
             created = await self._create_or_pull(engine, request, spec, body)
             if joins:
                 await connect(engine, request.version, created, joins)
+            if not self.leads():
+                await self._after_the_lead(engine, created, request.name, is_moved=relocated)
+            if request.registry_auth and is_rescheduled(spec.labels):
+                self.cluster.credentials.keep(swarm_id, request.registry_auth)
             try:
                 await engine.refresh_container(created.id)
             except SwarmError as error:  # it exists: the next look at the engine will find it
                 log.warning("a new container could not be read", extra={"id": created.id, "error": str(error)})
-            return _with_warnings(created, spec)
+            return Placed(_with_warnings(created, spec), engine)
+
+    async def _after_the_lead(self, engine: Engine, created: Created, name: str, *, is_moved: bool) -> None:
+        """See to a container that was being made while another manager took the lead, which did not know of its name.
+
+        It stays if nobody else was given the name meanwhile, and goes again otherwise. One that moves always goes:
+        the other manager moves it. Raises Unavailable if it went.
+        """
+        await self.cluster.catch_up()
+        others = [each for each in self.cluster.index.holders_of(name) if each.container.id != created.id]
+        if not others and not is_moved:
+            return
+        try:
+            await engine.client.remove_container(created.id, force=True, volumes=True)
+        except SwarmError as error:
+            extra = {"id": created.id, "engine": engine.name, "error": str(error)}
+            log.warning("a container is left that was made while the lead was lost", extra=extra)
+        raise Unavailable(LEAD_LOST)
 
     async def _create_or_pull(
         self, engine: Engine, request: CreateRequest, spec: ContainerSpec, body: bytes
     ) -> Created:
         async def create() -> Created:
+            if not self.leads():  # a pull may have taken minutes
+                raise Unavailable(LEAD_LOST)
             wanted = {"name": request.name, "platform": request.platform}
             query = urlencode({key: value for key, value in wanted.items() if value})
             answer = await ask(
@@ -191,9 +242,9 @@ async def connect(engine: Engine, version: Version, created: Created, joins: Map
 
 
 def _with_warnings(created: Created, spec: ContainerSpec) -> Created:
-    if "on-node-failure" not in spec.expressions.reschedule_policies:
+    if not (spec.auto_remove and is_rescheduled(spec.labels)):
         return created
-    return Created(created.id, [*(created.warnings or ()), NO_RESCHEDULING])
+    return Created(created.id, [*(created.warnings or ()), NOT_RESCHEDULED])
 
 
 class _ImageMissing(SwarmError):

@@ -2,9 +2,9 @@
 
 import asyncio
 import http
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -158,6 +158,20 @@ class EngineClient:
     async def start_container(self, container_id: str) -> None:
         """Start a container; one that runs already is no error."""
         await self._request("POST", f"/containers/{quote(container_id, safe='')}/start")
+
+    async def stop_container(self, container_id: str, *, grace_s: float) -> None:
+        """Stop a container, which has its own stop timeout, `grace_s`, to end by itself."""
+        path = f"/containers/{quote(container_id, safe='')}/stop"
+        await self._request("POST", path, timeout_s=grace_s + self._settings.control_timeout_s)
+
+    async def pause_container(self, container_id: str) -> None:
+        """Pause a container that runs."""
+        await self._request("POST", f"/containers/{quote(container_id, safe='')}/pause")
+
+    async def connect(self, network: str, container_id: str, endpoint: Mapping[str, Any]) -> None:
+        """Put a container on a network; `endpoint` is Docker's EndpointSettings."""
+        body = msgspec.json.encode({"Container": container_id, "EndpointConfig": endpoint})
+        await self._request("POST", f"/networks/{quote(network, safe='')}/connect", headers=JSON, content=body)
 
     async def remove_container(self, container_id: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove a container."""

@@ -116,6 +116,27 @@ def swarm_event(action: str, node: Origin | Node, *, time_ns: int) -> Event:
     )
 
 
+def container_event(action: str, container_id: str, attributes: Mapping[str, str], *, time_ns: int) -> Event:
+    """Return an event of ours about a container, in the form of an engine's: `reschedule`, `migrate`."""
+    raw = {
+        "Type": "container",
+        "Action": action,
+        "Actor": {"ID": container_id, "Attributes": attributes},
+        "scope": "local",
+        "time": time_ns // NANOSECONDS,
+        "timeNano": time_ns,
+    }
+    return Event(
+        type="container",
+        action=action,
+        actor_id=container_id,
+        attributes=dict(attributes),
+        scope="local",
+        time_ns=time_ns,
+        raw=msgspec.json.encode(raw),
+    )
+
+
 def dress(event: Event, node: Origin | Node) -> bytes:
     """Return the line that clients read: the engine's own object, told apart by its node, and a newline.
 

@@ -24,6 +24,7 @@ _BRIDGE_MODES = ("", "default", _BRIDGE)
 _ALONE = ("host", "none")  # network modes that allow no other network
 _ASKED_OF_A_NETWORK = ("IPAMConfig", "Links", "Aliases", "DriverOpts", "GwPriority")
 _ANONYMOUS_NAME_LENGTH = 64
+DEFAULT_STOP_GRACE_S = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class Recipe:
     body: bytes  # of `POST /containers/create`, with whole cores as CpuShares
     attachments: tuple[Attachment, ...] = ()
     left_behind: tuple[str, ...] = ()  # data that stays on the old node, in words
+    stop_grace_s: float = DEFAULT_STOP_GRACE_S  # what it has to end by itself when it is stopped
 
 
 class _Endpoint(msgspec.Struct, gc=False):
@@ -134,7 +136,13 @@ def recreate(
         later = ()
     body = {**config, "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": endpoints}}
     left_behind = tuple(text for mount in inspect.Mounts or () if (text := _describe(mount)))
-    return Recipe(body=msgspec.json.encode(body), attachments=later, left_behind=left_behind)
+    grace_s = config.get("StopTimeout")
+    return Recipe(
+        body=msgspec.json.encode(body),
+        attachments=later,
+        left_behind=left_behind,
+        stop_grace_s=float(DEFAULT_STOP_GRACE_S if grace_s is None else grace_s),
+    )
 
 
 def _attachment(network: str, endpoint: _Endpoint, container_id: str) -> Attachment:

@@ -1,6 +1,7 @@
 """The index finds a container by whatever a client may call it, and forgets it wholly."""
 
 import pytest
+from msgspec.structs import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,18 @@ def test_name_before_prefix() -> None:
     assert index.find("abc").container.name == "abc"
     index.put(member(1), container("123", "abc".ljust(64, "0")))
     assert index.find("abc".ljust(64, "0")).container.name == "def"
+
+
+def test_copies_of_one() -> None:
+    """Of one container that is on two nodes, as one that moves is, the one that got furthest is meant."""
+    index = Index()
+    index.put(member(1), container("abc", "web", created=1, swarm_id=SWARM_ID))
+    index.put(member(2), container("def", "web", created=2, swarm_id=SWARM_ID))
+    for name in ("web", SWARM_ID, SWARM_ID[:12]):
+        assert index.find(name).engine.name == "node-2"
+    assert index.find("abc").engine.name == "node-1"
+    index.put(member(1), replace(container("abc", "web", created=1, swarm_id=SWARM_ID), state="running"))
+    assert index.find("web").engine.name == "node-1"
 
 
 def test_swarm_id_of_two() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from swarmproxy.cluster.placement import NO_RESCHEDULING, CreateRequest, Placement
+from swarmproxy.cluster.placement import NOT_RESCHEDULED, CreateRequest, Placement
 from swarmproxy.engine.client import Created
 from swarmproxy.errors import BadRequest, Conflict, EngineError, EngineUnreachable, NoNodeFits, SwarmError
 from swarmproxy.model.labels import ID
@@ -274,12 +274,14 @@ async def test_network_of_a_node(daemons: list[CreatingDaemon]) -> None:
             await create(placement, HostConfig={"NetworkMode": "node-1/host"}, ExposedPorts={"80/tcp": {}})
 
 
-async def test_no_rescheduling_yet(daemons: list[CreatingDaemon]) -> None:
-    """Who asks for rescheduling is warned, after what the engine warns of."""
+async def test_rescheduling_with_removal(daemons: list[CreatingDaemon]) -> None:
+    """Who asks for rescheduling of what is removed when it ends is warned, after what the engine warns of."""
     async with placing(daemons) as (placement, _):
-        created = await create(placement, Env=["reschedule:on-node-failure"])
-        assert created.warnings == ["a warning", NO_RESCHEDULING]
-        assert (await create(placement, Env=["reschedule:off"])).warnings == ["a warning"]
+        policy = ["reschedule:on-node-failure"]
+        created = await create(placement, Env=policy, HostConfig={"AutoRemove": True})
+        assert created.warnings == ["a warning", NOT_RESCHEDULED]
+        assert (await create(placement, Env=policy)).warnings == ["a warning"]
+        assert (await create(placement, HostConfig={"AutoRemove": True})).warnings == ["a warning"]
 
 
 async def test_bad_body(daemons: list[CreatingDaemon]) -> None:
