@@ -24,7 +24,9 @@ from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
 from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.images import Pulls
+from swarmproxy.cluster.moves import Mover
 from swarmproxy.cluster.placement import Placement
+from swarmproxy.cluster.rescheduling import Pace, Rescheduling
 from swarmproxy.engine.engine import Engine
 from swarmproxy.leader.leadership import Leadership
 from swarmproxy.leader.replica import Replica
@@ -87,13 +89,19 @@ async def _manage(settings: Settings) -> int:
         await _follow(backend, cluster, contexts)
 
     replica = _replica(settings, election, catch_up)
+    placement.leads = lambda: replica is None or replica.leadership.leads
+    rescheduling = _rescheduling(cluster, placement, settings)
     explainer = Explainer(placement, _explaining(settings))
     front = api.build(cluster, placement, settings, replica, explainer, books)
     server = Server(front, tls=server_tls, drain_timeout_s=settings.drain_timeout_s)
     with listening(settings.hosts, settings.socket_group) as sockets:
         campaign: asyncio.Task[None] | None = None
+        moving: asyncio.Task[None] | None = None
 
         def drain() -> None:
+            rescheduling.finish()
+            if moving is not None:
+                asyncio.get_running_loop().call_later(settings.drain_timeout_s, moving.cancel)
             if replica is not None and campaign is not None:
                 replica.leadership.resign()
                 campaign.cancel()  # frees the lock: the next leader need not wait for our requests to end
@@ -106,6 +114,7 @@ async def _manage(settings: Settings) -> int:
             async with cluster.running(), asyncio.TaskGroup() as tasks:
                 following = tasks.create_task(follow(), name="discovery")
                 keeping = tasks.create_task(books.run(), name="bookkeeping")
+                moving = tasks.create_task(rescheduling.run(), name="rescheduling")
                 if replica is not None:
                     campaign = tasks.create_task(replica.run(), name="replica")
                 await server.serve(sockets)
@@ -117,6 +126,12 @@ async def _manage(settings: Settings) -> int:
             raise errors.ConfigError(str(_innermost(refusals))) from refusals
     log.info("swarmproxy has stopped")
     return 0
+
+
+def _rescheduling(cluster: Cluster, placement: Placement, settings: Settings) -> Rescheduling:
+    """Return what moves containers from nodes that have failed, and from those that operators drain."""
+    mover = Mover(cluster, placement, time.time)
+    return Rescheduling(cluster, mover, pace=Pace(after_s=settings.reschedule_after_s))
 
 
 def _innermost(group: BaseException) -> BaseException:

@@ -91,6 +91,10 @@ class Index:
         """The containers with this swarm ID: several while one moves, or when a node has come back with its own."""
         return [self.by_id[container_id] for container_id in sorted(self._swarm_ids.get(swarm_id, ()))]
 
+    def doubled(self) -> list[str]:
+        """The swarm IDs that several containers have."""
+        return [swarm_id for swarm_id, ids in self._swarm_ids.items() if len(ids) > 1]
+
     def find(self, text: str) -> Located:
         """The one container a client means by `text`.
 

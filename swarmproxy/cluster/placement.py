@@ -166,8 +166,8 @@ class Placement:
         others = [each for each in self.cluster.index.holders_of(name) if each.container.id != created.id]
         if not others and not is_moved:
             return
-        try:
-            await engine.client.remove_container(created.id, force=True, volumes=True)
+        try:  # not by force: the next leader may have started what moves
+            await engine.client.remove_container(created.id, volumes=True)
         except SwarmError as error:
             extra = {"id": created.id, "engine": engine.name, "error": str(error)}
             log.warning("a container is left that was made while the lead was lost", extra=extra)

@@ -173,6 +173,12 @@ class EngineClient:
         body = msgspec.json.encode({"Container": container_id, "EndpointConfig": endpoint})
         await self._request("POST", f"/networks/{quote(network, safe='')}/connect", headers=JSON, content=body)
 
+    async def disconnect(self, network: str, container: str, *, force: bool) -> None:
+        """Take a container, which by `force` may be on another node, off a network."""
+        body = msgspec.json.encode({"Container": container, "Force": force})
+        path = f"/networks/{quote(network, safe='')}/disconnect"
+        await self._request("POST", path, headers=JSON, content=body)
+
     async def remove_container(self, container_id: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove a container."""
         params = {key: "1" for key, wanted in (("force", force), ("v", volumes)) if wanted}

@@ -96,14 +96,16 @@ def from_engine(line: bytes, *, skew_ns: int = 0) -> Event:
     )
 
 
-def swarm_event(action: str, node: Origin | Node, *, time_ns: int) -> Event:
+def swarm_event(
+    action: str, node: Origin | Node, *, time_ns: int, attributes: Mapping[str, str] | None = None
+) -> Event:
     """Return an event of the cluster itself, such as engine_connect, engine_disconnect, engine_reconnect."""
     raw = {
         "status": action,
         "from": "swarm",
         "Type": "swarm",
         "Action": action,
-        "Actor": {"ID": "", "Attributes": {}},
+        "Actor": {"ID": "", "Attributes": dict(attributes or {})},
         "time": time_ns // NANOSECONDS,
         "timeNano": time_ns,
     }

@@ -7,7 +7,7 @@ Source: moby, daemon/inspect.go, daemon/create.go, daemon/container_operations.g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,11 +34,6 @@ class Attachment:
     network: str
     settings: Mapping[str, Any]
 
-    @property
-    def has_fixed_address(self) -> bool:
-        """Whether the container shall have an address of the user's choice."""
-        return bool(self.settings.get("IPAMConfig"))
-
     def without_address(self) -> Attachment:
         """Return the same with an address of the engine's choice."""
         rest = {key: value for key, value in self.settings.items() if key != "IPAMConfig"}
@@ -51,8 +46,23 @@ class Recipe:
 
     body: bytes  # of `POST /containers/create`, with whole cores as CpuShares
     attachments: tuple[Attachment, ...] = ()
+    networks: tuple[str, ...] = ()  # that a node has to have: those which some user made
     left_behind: tuple[str, ...] = ()  # data that stays on the old node, in words
     stop_grace_s: float = DEFAULT_STOP_GRACE_S  # what it has to end by itself when it is stopped
+    is_restarted: bool = False  # its engine starts it again when the engine itself starts
+
+    @property
+    def has_fixed_address(self) -> bool:
+        """Whether the container shall have an address of its user's choice on any network."""
+        return b'"IPAMConfig"' in self.body or any("IPAMConfig" in each.settings for each in self.attachments)
+
+    def without_addresses(self) -> Recipe:
+        """Return the same with addresses of the engine's choice."""
+        body = _members_decoder.decode(self.body)
+        for settings in body["NetworkingConfig"]["EndpointsConfig"].values():
+            settings.pop("IPAMConfig", None)
+        rest = tuple(each.without_address() for each in self.attachments)
+        return replace(self, body=msgspec.json.encode(body), attachments=rest)
 
 
 class _Endpoint(msgspec.Struct, gc=False):
@@ -140,8 +150,10 @@ def recreate(
     return Recipe(
         body=msgspec.json.encode(body),
         attachments=later,
+        networks=(*endpoints, *(each.network for each in later if each.network != _BRIDGE)),
         left_behind=left_behind,
         stop_grace_s=float(DEFAULT_STOP_GRACE_S if grace_s is None else grace_s),
+        is_restarted=(host.get("RestartPolicy") or {}).get("Name") in ("always", "unless-stopped"),
     )
 
 

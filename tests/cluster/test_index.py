@@ -1,9 +1,9 @@
 """The index finds a container by whatever a client may call it, and forgets it wholly."""
 
 import pytest
-from msgspec.structs import replace
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from swarmproxy.cluster.index import Index
 from swarmproxy.errors import BadRequest, Conflict, NotFound, SwarmError

@@ -82,7 +82,7 @@ def test_default_bridge() -> None:
     body, recipe = made(inspect(networks={"bridge": {"IPAMConfig": None, "Aliases": None, "IPAddress": "172.17.0.2"}}))
     assert body["HostConfig"]["NetworkMode"] == "bridge"
     assert body["NetworkingConfig"] == {"EndpointsConfig": {}}
-    assert recipe.attachments == ()
+    assert (recipe.attachments, recipe.networks) == ((), ())
 
 
 def test_networks() -> None:
@@ -104,7 +104,12 @@ def test_networks() -> None:
     front = {"IPAMConfig": {"IPv4Address": "10.9.0.7"}, "Aliases": ["www"], "Links": ["db:database"]}
     assert body["NetworkingConfig"] == {"EndpointsConfig": {"front": {**front, "DriverOpts": {"a": "b"}}}}
     [back] = recipe.attachments
-    assert (back.network, back.settings, back.has_fixed_address) == ("back", {"Aliases": ["api"]}, False)
+    assert (back.network, back.settings) == ("back", {"Aliases": ["api"]})
+    assert recipe.networks == ("front", "back")
+    assert recipe.has_fixed_address
+    other = recipe.without_addresses()
+    assert not other.has_fixed_address
+    assert json.loads(other.body)["NetworkingConfig"]["EndpointsConfig"]["front"]["Aliases"] == ["www"]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,14 @@ def test_what_stays_behind() -> None:
     ]
     _, recipe = made(inspect(mounts=mounts))
     assert recipe.left_behind == ("volume data at /data", f"anonymous volume {'a' * 64} at /cache", "bind /srv at /srv")
+
+
+def test_how_it_ends_and_begins() -> None:
+    """The time that it has to end, and whether its engine would start it again, are told."""
+    _, recipe = made(inspect(config={"StopTimeout": 3}, host={"RestartPolicy": {"Name": "unless-stopped"}}))
+    assert (recipe.stop_grace_s, recipe.is_restarted) == (3.0, True)
+    _, recipe = made(inspect(host={"RestartPolicy": {"Name": "on-failure"}}))
+    assert (recipe.stop_grace_s, recipe.is_restarted) == (10.0, False)
 
 
 def test_kept_for_those_that_move() -> None:
