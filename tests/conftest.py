@@ -32,8 +32,11 @@ NEED_ENGINES = frozenset({"network", "fleet", "tls_fleet"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --share."""
+    """Add --share and --direct."""
     parser.addoption("--share", default="1/1", metavar="K/N", help="run the K-th of N shares of the test files")
+    parser.addoption(
+        "--direct", action="store_true", help="show client programs one engine itself, to see whether a test is right"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks

@@ -111,8 +111,12 @@ def compose_1() -> Cli:
     """
     root = suites.compose_1_root()
     config = Path(tempfile.mkdtemp(prefix="docker-compose-1-"))
-    modules = ("PYTHONPATH", str(root / "usr/lib/python3/dist-packages"))
-    return Cli("1.29", root / "usr/bin/docker-compose", config, (modules, ("PYTHONDONTWRITEBYTECODE", "1")))
+    variables = {
+        "PYTHONPATH": str(root / "usr/lib/python3/dist-packages"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "COMPOSE_DOCKER_CLI_BUILD": "0",  # it builds by itself, not through a docker client of the machine's
+    }
+    return Cli("1.29", root / "usr/bin/docker-compose", config, tuple(variables.items()))
 
 
 def docker(
