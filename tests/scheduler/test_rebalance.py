@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -134,7 +135,7 @@ def test_random_wants_nothing() -> None:
         ),
     ],
 )
-def test_filters_hold(other: dict[str, object], spec: dict[str, object]) -> None:
+def test_filters_hold(other: dict[str, Any], spec: dict[str, Any]) -> None:
     """What a filter forbids is not planned, and a wish that holds is not given up."""
     for wanted in ([("a", 3, 0), ("a", 3, 0)], [("a", 0, 0)] * 3):
         nodes, movables = pool([node("a"), node("b", **other)], wanted, **spec)
