@@ -50,6 +50,8 @@ _NOISE = frozenset(
 )
 _ONE_NODE_DRIVERS = frozenset(("bridge", "host", "null", "none", "macvlan", "ipvlan"))
 
+_OF_A_SWARM = "ingress"  # the network that comes when an engine joins a swarm: a worker tells no more of that
+
 
 def effect_of(event: Event) -> tuple[Effect, str]:
     """Return what `event` makes us read again, and the ID of the container it is about.
@@ -68,8 +70,12 @@ def effect_of(event: Event) -> tuple[Effect, str]:
         case "network" if verb in ("connect", "disconnect"):
             own = event.attributes.get("type", "bridge") in _ONE_NODE_DRIVERS
             return (Effect.CONTAINER if own else Effect.ENDPOINT), event.attributes.get("container", "")
+        case "network" if verb in ("create", "destroy") and event.attributes.get("name") == _OF_A_SWARM:
+            return Effect.SPECS, ""
         case "network":
             return Effect.NETWORKS, ""
+        case "node" if verb != "update" or any(key.endswith(".new") for key in event.attributes):  # of a swarm
+            return Effect.SPECS, ""
         case "volume" if verb not in ("mount", "unmount"):
             return Effect.VOLUMES, ""
         case "image":

@@ -12,6 +12,7 @@ import msgspec
 
 from swarmproxy.engine.client import EngineClient
 from swarmproxy.errors import EngineUnreachable, NotSupported
+from swarmproxy.model.swarm import SwarmPart
 from swarmproxy.model.times import parse_rfc3339_ns
 from swarmproxy.wire.address import Address
 
@@ -48,6 +49,7 @@ class Facts:
     kernel: str = ""
     storage_driver: str = ""
     cgroup_version: str = "1"
+    swarm: SwarmPart | None = None  # its part in a swarm of Docker's swarm mode
     plugins: bytes = b"{}"  # the `Plugins` of its info, as it came
     info: bytes = b"{}"  # the body of its /info
     version: bytes = b"{}"  # the body of its /version
@@ -84,6 +86,24 @@ class _GenericResource(msgspec.Struct):
     DiscreteResourceSpec: _DiscreteResource | None = None
 
 
+class _RemoteManager(msgspec.Struct):
+    NodeID: str | None = None
+
+
+class _Swarm(msgspec.Struct):
+    NodeID: str | None = None
+    LocalNodeState: str | None = None
+    ControlAvailable: bool | None = None
+    RemoteManagers: list[_RemoteManager] | None = None
+
+    @property
+    def part(self) -> SwarmPart | None:
+        if self.LocalNodeState != "active" or not self.NodeID:
+            return None
+        managers = frozenset(each.NodeID for each in self.RemoteManagers or () if each.NodeID)
+        return SwarmPart(node_id=self.NodeID, is_manager=bool(self.ControlAvailable), managers=managers)
+
+
 class _Info(msgspec.Struct):
     ID: str | None = None
     Name: str | None = None
@@ -100,6 +120,7 @@ class _Info(msgspec.Struct):
     SystemTime: str | None = None
     SystemStatus: list[list[str]] | None = None
     GenericResources: list[_GenericResource] | None = None
+    Swarm: _Swarm | None = None
     Plugins: msgspec.Raw = msgspec.Raw(b"{}")
 
     @property
@@ -152,6 +173,7 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
         kernel=info.KernelVersion or "",
         storage_driver=info.Driver or "",
         cgroup_version=info.CgroupVersion or "1",
+        swarm=info.Swarm.part if info.Swarm is not None else None,
         plugins=bytes(info.Plugins),
         info=info_body,
         version=version_body,

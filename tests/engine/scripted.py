@@ -23,6 +23,7 @@ class ScriptedEngine:
         self.labels: list[str] = ["storage=ssd"]
         self.version, self.api, self.min_api = "28.5.2", "1.51", "1.24"
         self.clock_ahead_s = 0.0
+        self.info_fields: dict[str, Any] = {}  # of its info, besides or instead
         self.system_status: list[list[str]] | None = None
         self.containers: dict[str, dict[str, Any]] = {}
         self.images: list[dict[str, Any]] = [{"Id": "sha256:aa", "RepoTags": ["busybox:latest"], "Created": 1}]
@@ -241,6 +242,7 @@ class ScriptedEngine:
             "Architecture": "x86_64",
             "SystemTime": moment.strftime("%Y-%m-%dT%H:%M:%S.%f000Z"),
             "Plugins": {"Volume": ["local"]},
+            **self.info_fields,
             **({"SystemStatus": self.system_status} if self.system_status is not None else {}),
         }
 

@@ -52,6 +52,8 @@ from tests.engine.scripted import NANOSECONDS, ScriptedEngine
         ("container", "exec_start: sh: x", Effect.NOTHING),
         ("network", "connect", Effect.CONTAINER),
         *[("network", action, Effect.NETWORKS) for action in ["create", "destroy", "update", "prune"]],
+        *[("node", action, Effect.SPECS) for action in ["create", "remove"]],
+        ("node", "update", Effect.NOTHING),
         *[("volume", action, Effect.VOLUMES) for action in ["create", "destroy", "prune"]],
         *[("volume", action, Effect.NOTHING) for action in ["mount", "unmount"]],
         ("image", "pull", Effect.IMAGES),
@@ -63,6 +65,22 @@ def test_effect(kind: str, action: str, effect: Effect) -> None:
     """Each event makes us read what it changes, and no more."""
     event = Event(type=kind, action=action, actor_id="c", attributes={"container": "c"})
     assert effect_of(event) == (effect, "c" if effect in (Effect.CONTAINER, Effect.GONE) else "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "attributes", "effect"),
+    [
+        ("network", "create", {"name": "ingress", "type": "overlay"}, Effect.SPECS),
+        ("network", "destroy", {"name": "ingress", "type": "overlay"}, Effect.SPECS),
+        ("node", "update", {"name": "a", "state.new": "down"}, Effect.SPECS),
+        ("network", "connect", {"container": "c", "type": "overlay"}, Effect.ENDPOINT),
+        ("network", "disconnect", {"container": "c", "type": "weave"}, Effect.ENDPOINT),
+        ("network", "connect", {"container": "c", "type": "bridge"}, Effect.CONTAINER),
+    ],
+)
+def test_effect_of_a_swarm(kind: str, action: str, attributes: dict[str, str], effect: Effect) -> None:
+    """What tells that a swarm has changed makes us read what the engine is, the rest what it has."""
+    assert effect_of(Event(type=kind, action=action, attributes=attributes))[0] is effect
 
 
 async def test_life_of_a_container(scripted: ScriptedEngine, recorder: Recorder) -> None:
