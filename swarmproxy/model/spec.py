@@ -25,6 +25,7 @@ from swarmproxy.model.container import (
     to_port_bindings,
 )
 from swarmproxy.model.labels import ID, Expressions, check_reschedule_policies, take_expressions
+from swarmproxy.model.members import decode_member, folded, members_decoder, members_of, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,15 @@ class Dependency:
 
     option: str  # as on a command line: --volumes-from=data:ro
     name: str  # what the client calls it
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Something of the cluster that the container joins, and the only nodes where it is: a local network."""
+
+    option: str  # as on a command line: --net=blue
+    nodes: frozenset[str]  # IDs
+    where: str  # for people: "node-1, node-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +77,7 @@ class ContainerSpec:
     volumes: tuple[str, ...] = ()  # names of the volumes it mounts
     networks: tuple[str, ...] = ()  # keys of EndpointsConfig
     found: Mapping[str, Container] = field(default_factory=dict)  # what it depends on, by the client's name for it
+    reach: tuple[Reach, ...] = ()  # what it joins that is not on all nodes
     raw: bytes = b"{}"
 
     @property
@@ -96,10 +107,10 @@ class ContainerSpec:
         if not body.strip():
             raise BadRequest("invalid JSON: got EOF while reading request body")
         try:
-            top = _folded(msgspec.json.decode(body), _Body)
+            top = folded(msgspec.json.decode(body), _Body)
             if isinstance(top, dict):
                 top["HostConfig"] = _folded_host(top.get("HostConfig"))
-                top["NetworkingConfig"] = _folded(top.get("NetworkingConfig"), _NetworkingConfig)
+                top["NetworkingConfig"] = folded(top.get("NetworkingConfig"), _NetworkingConfig)
             read = msgspec.convert(top, _Body)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise BadRequest(f"invalid JSON: {error}") from error
@@ -174,21 +185,21 @@ def rewrite(
     `host` holds members of HostConfig under Docker's names. None, and an `env` that the body has already,
     change nothing.
     """
-    members = _members_decoder.decode(spec.raw)
+    members = members_decoder.decode(spec.raw)
     if labels is not None:
-        _put(members, "Labels", dict(labels))
-    if env is not None and list(env) != _decode_member(members, "Env"):
-        _put(members, "Env", list(env))
+        put(members, "Labels", dict(labels))
+    if env is not None and list(env) != decode_member(members, "Env"):
+        put(members, "Env", list(env))
     if host:
-        inner = _members_of(members, "HostConfig")
+        inner = members_of(members, "HostConfig")
         for name, value in host.items():
-            _put(inner, name, value)
-        _put(members, "HostConfig", inner)
+            put(inner, name, value)
+        put(members, "HostConfig", inner)
     if rename_network is not None and any(rename_network(name) != name for name in spec.networks):
-        networking = _members_of(members, "NetworkingConfig")
-        endpoints = _members_of(networking, "EndpointsConfig")
-        _put(networking, "EndpointsConfig", {rename_network(name): raw for name, raw in endpoints.items()})
-        _put(members, "NetworkingConfig", networking)
+        networking = members_of(members, "NetworkingConfig")
+        endpoints = members_of(networking, "EndpointsConfig")
+        put(networking, "EndpointsConfig", {rename_network(name): raw for name, raw in endpoints.items()})
+        put(members, "NetworkingConfig", networking)
     return msgspec.json.encode(members)
 
 
@@ -262,29 +273,15 @@ class _Body(msgspec.Struct, gc=False):
     Cpuset: str | None = None
 
 
-_members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def _folded(members: object, shape: type[msgspec.Struct]) -> Any:
-    """Return the object `members` with the names that `shape` knows spelt as there; the last one wins.
-
-    What is not an object is returned as it is, for the conversion to refuse.
-    """
-    if not isinstance(members, dict):
-        return members
-    spelling = {name.lower(): name for name in shape.__struct_fields__}
-    return {spelling[name.lower()]: value for name, value in members.items() if name.lower() in spelling}
-
-
 def _folded_host(host: object) -> object:
-    host = _folded(host, _HostConfig)
+    host = folded(host, _HostConfig)
     if isinstance(host, dict):
         for name, shape in (("DeviceRequests", RawDeviceRequest), ("Mounts", _Mount)):
             if isinstance(host.get(name), list):
-                host[name] = [_folded(item, shape) for item in host[name]]
+                host[name] = [folded(item, shape) for item in host[name]]
         if isinstance(ports := host.get("PortBindings"), dict):
             host["PortBindings"] = {
-                port: [_folded(binding, RawPortBinding) for binding in bound] if isinstance(bound, list) else bound
+                port: [folded(binding, RawPortBinding) for binding in bound] if isinstance(bound, list) else bound
                 for port, bound in ports.items()
             }
     return host
@@ -326,29 +323,6 @@ def _with_legacy_members_moved(body: bytes, read: _Body) -> bytes:
     if not moved:
         return body
     body = rewrite(ContainerSpec(raw=body), host=moved)
-    members = _members_decoder.decode(body)
+    members = members_decoder.decode(body)
     legacy = ("memory", "memoryswap", "cpushares", "cpuset")
     return msgspec.json.encode({name: raw for name, raw in members.items() if name.lower() not in legacy})
-
-
-def _put(members: dict[str, msgspec.Raw], name: str, value: object) -> None:
-    """Replace the member in place, however it is spelt; further spellings of it go."""
-    spellings = [key for key in members if key.lower() == name.lower()] or [name]
-    members[spellings[0]] = msgspec.Raw(msgspec.json.encode(value))
-    for further in spellings[1:]:
-        del members[further]
-
-
-def _find(members: dict[str, msgspec.Raw], name: str) -> msgspec.Raw | None:
-    spellings = [key for key in members if key.lower() == name.lower()]
-    return members[spellings[-1]] if spellings else None
-
-
-def _decode_member(members: dict[str, msgspec.Raw], name: str) -> object:
-    raw = _find(members, name)
-    return (msgspec.json.decode(raw) or []) if raw is not None else []
-
-
-def _members_of(members: dict[str, msgspec.Raw], name: str) -> dict[str, msgspec.Raw]:
-    raw = _find(members, name)
-    return _members_decoder.decode(raw) if raw is not None and bytes(raw).strip() != b"null" else {}

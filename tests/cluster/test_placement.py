@@ -270,8 +270,39 @@ async def test_network_of_a_node(daemons: list[CreatingDaemon]) -> None:
         assert list(daemons[1].creates[-1]["Labels"]) == [ID]
         taken = {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}
         await create(placement, "published", HostConfig=taken, Env=["constraint:node==node-1"])
-        with pytest.raises(NoNodeFits, match=r"\[port 80/tcp \(Host mode\)\]\n.*\n\[node==node-1\]\n.*"):
+        with pytest.raises(NoNodeFits, match=r"\[port 80/tcp \(Host mode\)\]"):
             await create(placement, HostConfig={"NetworkMode": "node-1/host"}, ExposedPorts={"80/tcp": {}})
+
+
+async def test_local_network(daemons: list[CreatingDaemon]) -> None:
+    """A container goes to the node of the local network that it joins, or is refused by the network's name."""
+    daemons[1].networks.append({"Name": "blue", "Id": "b1ue" * 16, "Driver": "bridge"})
+    async with placing(daemons) as (placement, cluster):
+        await create(placement, "full", Env=["constraint:node==node-1"])
+        bodies: dict[str, dict[str, Any]] = {
+            "by-mode": {"HostConfig": {"NetworkMode": "blue"}},
+            "by-id": {"HostConfig": {"NetworkMode": "b1ue" * 16}},
+            "by-short-id": {"HostConfig": {"NetworkMode": "b1ueb1ueb1ue"}},
+            "by-endpoint": {"NetworkingConfig": {"EndpointsConfig": {"blue": {}}}},
+        }
+        for name, networking in bodies.items():
+            await create(placement, name, **networking)
+            assert cluster.find(name).engine.name == "node-1"
+        with pytest.raises(NoNodeFits, match=r"\[--net=blue \(only on node-1\)\]"):
+            await create(placement, HostConfig={"NetworkMode": "blue"}, Env=["constraint:node==node-0"])
+        await create(placement, "soft", HostConfig={"NetworkMode": "blue"}, Env=["constraint:node==~node-0"])
+        assert cluster.find("soft").engine.name == "node-1"
+
+
+async def test_networks_of_every_node(daemons: list[CreatingDaemon]) -> None:
+    """Networks of which each engine has its own bind a container nowhere, nor do two that have one name."""
+    for number, daemon in enumerate(daemons):
+        daemon.networks.append({"Name": "blue", "Id": f"b1ue{number}", "Driver": "bridge"})
+    async with placing(daemons) as (placement, cluster):
+        for mode in ("bridge", "default", "none", "blue"):
+            for name in ("a", "b"):
+                await create(placement, f"{mode}-{name}", HostConfig={"NetworkMode": mode})
+            assert {cluster.find(f"{mode}-{name}").engine.name for name in ("a", "b")} == {"node-0", "node-1"}
 
 
 async def test_rescheduling_with_removal(daemons: list[CreatingDaemon]) -> None:

@@ -320,13 +320,14 @@ async def affinity_in_flight() -> None:
 
 @table.changed(
     "networks",
-    "`--net node/net`",
-    classic="A soft constraint on that node, kept in the label; for a name without a node, that of the one network.",
-    why="On any other node the create would fail. A bare name needs the list of networks: a later version.",
+    "`--net node/net` and `--net net`",
+    classic="A soft constraint on the node of the network, kept in the label, unless a hard constraint names a node.",
+    why="On any other node the create would fail, and projects fell apart.",
 )
 async def networks() -> None:
-    """A hard constraint that no label keeps; the engine gets the network's own name."""
+    """Only that node will do, which no label says; the engine gets the network's own name."""
     first, second = _two()
+    second.networks.append({"Name": "blue", "Id": "b1ue", "Driver": "bridge"})
     config: dict[str, Any] = {"EndpointsConfig": {"node-2/blue": {"Aliases": ["a"]}}}
     async with swarm(first, second) as manager:
         wanted: dict[str, Any] = {"HostConfig": {"NetworkMode": "node-2/blue"}, "NetworkingConfig": config}
@@ -336,6 +337,7 @@ async def networks() -> None:
         assert body["NetworkingConfig"]["EndpointsConfig"] == {"blue": {"Aliases": ["a"]}}
         assert list(body["Labels"]) == ["com.docker.swarm.id"]
         refused = await _place(manager, **wanted, Env=["constraint:node==node-1"])
-        assert refused == f"{REFUSED}\n{SLOTS}\n[node==node-1 node==node-2]"
+        assert refused == f"{REFUSED}\n{SLOTS}\n[--net=node-2/blue (only on node-2)]\n[node==node-1]"
+        assert await _place(manager, HostConfig={"NetworkMode": "blue"}) == "node-2"
         assert await _place(manager, HostConfig={"NetworkMode": "nowhere/blue"}) == "node-1"
         assert json.dumps(first.bodies_of(CREATED)).count("nowhere/blue") == 1

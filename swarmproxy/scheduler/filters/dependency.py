@@ -1,4 +1,4 @@
-"""Only the node that holds the containers which the new one needs: `--volumes-from`, `--link`, `--net container:`."""
+"""Only nodes that hold what the new container needs: containers (`--volumes-from`, `--link`, …), local networks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 class DependencyFilter:
-    """Keeps the nodes that hold every container in `spec.found`; one that was not found is on no node.
+    """Keeps the nodes that hold every container in `spec.found` and are in every `spec.reach`.
 
-    Unlike classic's it knows `--ipc container:` and `--pid container:`, too.
+    A container that was not found is on no node. Unlike classic's it knows `--ipc container:` and
+    `--pid container:`, too, and networks: classic only wished for their node, and lost to any other wish.
     """
 
     name = "dependency"
@@ -25,19 +26,26 @@ class DependencyFilter:
         if any(each.name not in spec.found for each in wanted):
             return []
         ids = {spec.found[each.name].id for each in wanted}
-        return [node for node in nodes if all(container_id in node.held for container_id in ids)]
+        kept = nodes if not ids else [node for node in nodes if all(each in node.held for each in ids)]
+        for reach in spec.reach:
+            kept = [node for node in kept if node.id in reach.nodes]
+        return list(kept)
 
     def describe(self, spec: ContainerSpec) -> list[str]:
-        """Return the options that name containers."""
-        return [each.option for each in spec.dependencies]
+        """Return the options that name containers, and those that name networks with the nodes where these are."""
+        return [
+            *(each.option for each in spec.dependencies),
+            *(f"{each.option} (only on {each.where})" for each in spec.reach),
+        ]
 
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:  # noqa: ARG002
-        """See Filter: the reason is the first option whose container is not there."""
+        """See Filter: the reason is the first option whose container or network is not there."""
         wanted = [(each.option, spec.found.get(each.name)) for each in spec.dependencies]
 
         def reason(node: Node) -> str:
             missing = (option for option, found in wanted if found is None or found.id not in node.held)
-            option = next(missing, "")
+            beyond = (each.option for each in spec.reach if node.id not in each.nodes)
+            option = next(missing, "") or next(beyond, "")
             return f"by {option}" if option else ""
 
         return reason
