@@ -13,10 +13,12 @@ from swarmproxy.logs import LogFormat
 
 Strategy = Literal["spread", "binpack", "random"]
 Names = Literal["auto", "node", "both", "plain"]
+DefaultNetwork = Literal["auto", "bridge", "overlay"]
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 FILTERS = ("health", "port", "containerslots", "dependency", "affinity", "constraint", "whitelist")
 NAMES: tuple[Names, ...] = get_args(Names)
+DEFAULT_NETWORKS: tuple[DefaultNetwork, ...] = get_args(DefaultNetwork)
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[\w.-]*)):(?P<port>[0-9]{1,5})")
 
@@ -95,6 +97,7 @@ class Settings:
     create_retry: int = 0
     names: Names = "auto"
     reschedule_after_s: float = 30.0  # for so long a node may be silent before its containers move
+    default_network: DefaultNetwork = "auto"  # the driver of networks that ask for none
     replication: Replication | None = None
     state_file: Path | None = None  # keeps what operators say of nodes; None: the store of discovery does, or nothing
     refresh_on_node_filter: bool = False

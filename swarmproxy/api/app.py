@@ -8,6 +8,7 @@ from swarmproxy.api import (
     disk_usage,
     events,
     images,
+    networks,
     plugins,
     prunes,
     swarm_mode,
@@ -20,6 +21,7 @@ from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.disk_usage import DiskUsage
 from swarmproxy.cluster.explaining import Explainer
+from swarmproxy.cluster.network_making import NetworkMaker
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.leader.replica import Replica
 from swarmproxy.settings import Settings
@@ -29,6 +31,7 @@ ROUTES = (
     events,
     containers,
     images,
+    networks,
     adapted,
     swarm_mode,
     disk_usage,
@@ -49,6 +52,7 @@ def build(
     app = FastAPI(title="swarmproxy", openapi_url=None, redirect_slashes=False)
     app.state.cluster = cluster
     app.state.placement = placement
+    app.state.network_maker = NetworkMaker(cluster, placement.rank, settings.default_network)
     app.state.settings = settings
     app.state.explainer = explainer
     app.state.disk_usage = DiskUsage(cluster)

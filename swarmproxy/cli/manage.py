@@ -76,5 +76,6 @@ manage = GoCommand(
         ("swarm.createretry=0", "container create retry count after initial failure"),
         ("swarm.reschedule-after=30s", "how long a node may be silent before its containers are rescheduled"),
         ("swarm.names=auto", "names in container lists: auto (by client), node, both or plain"),
+        ("swarm.network=auto", "driver of networks that ask for none: auto, bridge or overlay"),
     ),
 )

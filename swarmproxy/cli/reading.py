@@ -27,9 +27,11 @@ from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.errors import ConfigError, DiscoveryError
 from swarmproxy.settings import (
     DEFAULT_HOSTS,
+    DEFAULT_NETWORKS,
     FILTERS,
     NAMES,
     STRATEGIES,
+    DefaultNetwork,
     Listen,
     Names,
     Replication,
@@ -46,6 +48,15 @@ DEFAULT_SOCKET = Path("/var/run/docker.sock")
 """The engine that is served when no discovery is named: the one on this machine."""
 
 RESCHEDULE_AFTER = "swarm.reschedule-after"
+CLUSTER_OPTIONS = frozenset(
+    {
+        "swarm.createretry",
+        "swarm.names",
+        "swarm.network",
+        "swarm.overcommit",
+        RESCHEDULE_AFTER,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +138,7 @@ def read_settings(
         create_retry=create_retry,
         names=names,
         reschedule_after_s=_reschedule_after(options),
+        default_network=_default_network(options),
         replication=_replication(flags, url),
         state_file=_state_file(flags),
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
@@ -201,7 +213,7 @@ def _cluster_options(pairs: tuple[str, ...]) -> Mapping[str, str]:
     options: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if key not in ("swarm.overcommit", "swarm.createretry", "swarm.names", RESCHEDULE_AFTER):
+        if key not in CLUSTER_OPTIONS:
             log.warning("unknown cluster option ignored", extra={"option": key})
         elif not equals:
             raise ConfigError(f"{key} needs a value: --cluster-opt {key}=...")
@@ -245,6 +257,14 @@ def _reschedule_after(options: Mapping[str, str]) -> float:
     if after_s < 0:
         raise ConfigError(f"{RESCHEDULE_AFTER} can not be negative")
     return after_s
+
+
+def _default_network(options: Mapping[str, str]) -> DefaultNetwork:
+    text = options.get("swarm.network", "auto")
+    for name in DEFAULT_NETWORKS:
+        if text == name:
+            return name
+    raise ConfigError(f'swarm.network should be one of {", ".join(DEFAULT_NETWORKS)}, "{text}" is invalid')
 
 
 def _replication(flags: ManageFlags, url: str) -> Replication | None:

@@ -2,10 +2,11 @@
 
 import bisect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import BadRequest, NotFound
+from swarmproxy.errors import BadRequest, Conflict, NotFound
 from swarmproxy.model.network import Network
 
 
@@ -34,6 +35,7 @@ class NetworkIndex:
         self._by_id: dict[str, dict[Engine, Network]] = {}
         self._by_name: dict[str, dict[str, int]] = {}  # name: id: number of engines
         self._ids: list[str] = []
+        self._making: set[str] = set()
 
     def replace(self, engine: Engine, before: Mapping[str, Network], after: Mapping[str, Network]) -> None:
         """Take in that `engine` has the networks `after`, and no more those of `before`. Both by ID."""
@@ -68,6 +70,22 @@ class NetworkIndex:
             del ids[network.id]
             if not ids:
                 del self._by_name[network.name]
+
+    def forget(self, held: HeldNetwork) -> None:
+        """Drop a network whose removal an engine has confirmed; the lists of the others follow."""
+        for engine in held.engines:
+            self._drop(engine, held.network)
+
+    @contextmanager
+    def making(self, name: str) -> Iterator[None]:
+        """Hold `name` in the whole cluster while a network is made. Raises Conflict in the engine's own words."""
+        if name in self._making:
+            raise Conflict(f"network with name {name} already exists")
+        self._making.add(name)
+        try:
+            yield
+        finally:
+            self._making.discard(name)
 
     def __iter__(self) -> Iterator[HeldNetwork]:
         """All networks, each once, in the order of their IDs."""

@@ -58,6 +58,17 @@ def is_docker_cli(user_agent: str) -> bool:
     return user_agent.startswith("Docker-Client/")
 
 
+def shows_node(user_agent: str, option: str = "auto") -> bool:
+    """Return whether lists call a network or volume of one node `node/name` to the client with this `user_agent`.
+
+    It has one name only. The docker CLI prints it, as classic did; programs compare it with the name they know, and
+    find the node elsewhere.
+    """
+    if option != "auto":
+        return option != NameStyle.PLAIN.value
+    return user_agent.partition("/")[0] not in _STYLE_OF_PRODUCT
+
+
 def names_json(container: Container, node_name: str, style: NameStyle) -> bytes:
     """Return the JSON list of the container's names in `style`.
 

@@ -41,6 +41,7 @@ def test_all_flags() -> None:
         "--strategy binpacking -f port -f health --cors --heartbeat 5s --drain-timeout 1m "
         "--engine-refresh-min-interval 1s --engine-refresh-max-interval 2s --engine-failure-retry 7 "
         "--cluster-opt swarm.overcommit=0.5 --cluster-opt swarm.createretry=2 --cluster-opt swarm.names=both "
+        "--cluster-opt swarm.network=bridge "
         "--discovery-opt kv.path=x=y --discovery-opt a= --refresh-on-node-filter "
         "--container-name-refresh-filter n --socket-group root -H unix:///s -H :1 a:1"
     )
@@ -57,6 +58,7 @@ def test_all_flags() -> None:
         overcommit=0.5,
         create_retry=2,
         names="both",
+        default_network="bridge",
         cors=True,
         refresh_on_node_filter=True,
         container_name_refresh_filter="n",
@@ -122,6 +124,10 @@ def test_all_flags() -> None:
         (
             "--cluster-opt swarm.names=x a:1",
             'swarm.names should be one of auto, node, both, plain, "x" is invalid',
+        ),
+        (
+            "--cluster-opt swarm.network=x a:1",
+            'swarm.network should be one of auto, bridge, overlay, "x" is invalid',
         ),
         # 6. Replication
         (

@@ -189,12 +189,6 @@ table.elsewhere(
     why="As in classic; tests/wire and tests/integration show it with raw sockets, real engines and real clients.",
 )
 table.moot(
-    "networks-by-id",
-    "`docker network ls --filter id=x`",
-    classic="All networks.",
-    why="There is no list of networks in this version.",
-)
-table.moot(
     "nameless",
     "rescheduling of containers without a name",
     classic="They were lost.",

@@ -13,6 +13,7 @@ from tests.compat import (
     rows_list,
     rows_lookup,
     rows_managers,
+    rows_networks,
     rows_owner,
     rows_routes,
     rows_scheduler,
@@ -37,6 +38,7 @@ TABLES: tuple[Table, ...] = tuple(
         rows_expressions,
         rows_images,
         rows_builds,
+        rows_networks,
         rows_engines,
         rows_managers,
     )

@@ -1,0 +1,89 @@
+"""Networks: the list of all nodes, and what is done with one on the node that it, or its container, is on."""
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from swarmproxy.api.inspect import node_of
+from swarmproxy.api.requests import body_bytes, cluster_of, json_reply, passed_on, version_of
+from swarmproxy.api.selection import nodes_asked, parameters_for_engine
+from swarmproxy.cluster import networking
+from swarmproxy.cluster.network_making import NetworkMaker
+from swarmproxy.model.names import shows_node
+from swarmproxy.model.network import item_json
+from swarmproxy.model.network_listing import NetworkQuery
+from swarmproxy.model.network_spec import with_members
+from swarmproxy.settings import Settings
+
+router = APIRouter()
+
+
+@router.get("/networks")
+@router.get("/networks/")
+async def list_networks(request: Request) -> Response:
+    """List the networks of all nodes, each once, from what the cluster knows; local ones as `node/name`."""
+    cluster = cluster_of(request)
+    query = NetworkQuery.parse(request.query_params.get("filters", ""))
+    await cluster.settled()
+    with_node = _shows_node(request)
+    items = [
+        item_json(held.network, held.engines[0].name if with_node and held.network.is_local else "")
+        for held in networking.shown(cluster, query)
+    ]
+    return json_reply(b"[" + b",".join(items) + b"]\n")
+
+
+@router.post("/networks/create")
+async def create(request: Request) -> Response:
+    """Make a network on the node that is asked for, or that has most room for it."""
+    maker: NetworkMaker = request.app.state.network_maker
+    return passed_on(await maker.make(await body_bytes(request), version_of(request)))
+
+
+@router.post("/networks/prune")
+async def prune(request: Request) -> Response:
+    """Remove unused networks on all healthy nodes, and answer what was removed on any of them."""
+    parameters, nodes = dict(parameters_for_engine(request)), nodes_asked(request)
+    names = await networking.prune(
+        cluster_of(request), parameters, version_of(request), nodes=nodes, with_node=_shows_node(request)
+    )
+    return json_reply(msgspec.json.encode({"NetworksDeleted": names or None}) + b"\n")
+
+
+@router.get("/networks/{name:path}")
+async def inspect(name: str, request: Request) -> Response:
+    """Answer what an engine says of a network now, with the containers of all nodes and, for a local one, `Node`."""
+    cluster = cluster_of(request)
+    scope = request.query_params.get("scope", "")
+    held, body = await networking.inspect(cluster, name, _query(request), version_of(request), scope=scope)
+    if held.network.is_local:
+        body = with_members(body, Node=node_of(held.engines[0], cluster.book))
+    return json_reply(body)
+
+
+@router.post("/networks/{name:path}/connect")
+async def connect(name: str, request: Request) -> Response:
+    """Connect a container to a network, on the container's node."""
+    body = await body_bytes(request)
+    return passed_on(await networking.connect(cluster_of(request), name, body, version_of(request)))
+
+
+@router.post("/networks/{name:path}/disconnect")
+async def disconnect(name: str, request: Request) -> Response:
+    """Disconnect a container from a network, on the container's node."""
+    body = await body_bytes(request)
+    return passed_on(await networking.disconnect(cluster_of(request), name, body, version_of(request)))
+
+
+@router.delete("/networks/{name:path}")
+async def remove(name: str, request: Request) -> Response:
+    """Remove a network."""
+    return passed_on(await networking.remove(cluster_of(request), name, version_of(request)))
+
+
+def _shows_node(request: Request) -> bool:
+    settings: Settings = request.app.state.settings
+    return shows_node(request.headers.get("user-agent", ""), settings.names)
+
+
+def _query(request: Request) -> str:
+    return f"?{request.url.query}" if request.url.query else ""

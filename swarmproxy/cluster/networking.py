@@ -1,0 +1,255 @@
+"""What is done with networks: looked at and pruned on several nodes, joined on the container's."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from swarmproxy.cluster.asking import ask, refusal
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.fanout import taking_part
+from swarmproxy.cluster.networks import HeldNetwork
+from swarmproxy.cluster.prune import Kind, ask_prune, summed_up
+from swarmproxy.cluster.references import engines_that_join
+from swarmproxy.cluster.swarms import managers, mates
+from swarmproxy.engine.engine import Engine, State
+from swarmproxy.errors import EngineUnreachable, Forbidden, NotFound, SwarmError
+from swarmproxy.model.apiversion import Version
+from swarmproxy.model.network import PREDEFINED
+from swarmproxy.model.network_listing import NetworkQuery, Shown
+from swarmproxy.model.network_spec import EndpointSpec, with_members
+from swarmproxy.model.versions import Case
+from swarmproxy.wire.fetch import Answer
+
+log = logging.getLogger("swarmproxy.cluster")
+
+AT_ONCE = 64  # engines that are asked side by side
+INSPECT_TIMEOUT_S = 15.0
+NETWORKS = Kind(path="/networks/prune", removed="NetworksDeleted", objects="networks")
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_containers = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+
+
+def shown(cluster: Cluster, query: NetworkQuery) -> list[HeldNetwork]:
+    """Return the networks that `query` shows, in the order of their IDs."""
+    used = _used(cluster) if query.needs_use else frozenset()
+    index = cluster.networks
+    found: Iterable[HeldNetwork] = index
+    if query.names is not None and not query.with_nodes:  # nodes have many networks of few names
+        found = [held for name in index.names() if query.names(name) for held in index.named(name)]
+    kept = [
+        held
+        for held in found
+        if query.shows(
+            Shown(held.network, [(engine.name, engine.id) for engine in held.engines], held.network.id in used)
+        )
+    ]
+    return sorted(kept, key=lambda held: held.network.id)
+
+
+def _used(cluster: Cluster) -> frozenset[str]:
+    """Return the IDs of the networks that containers which run are in."""
+    return frozenset(
+        network_id
+        for each in cluster.index.by_id.values()
+        if each.container.is_running
+        for network_id in each.container.networks.values()
+    )
+
+
+async def inspect(
+    cluster: Cluster, name: str, query: str, version: Version, *, scope: str = ""
+) -> tuple[HeldNetwork, bytes]:
+    """Return a network, and what an engine says of it now with the containers of all nodes.
+
+    `query` is passed on; `scope` leaves out networks of others. Raises as `NetworkIndex.find`, EngineError,
+    EngineUnreachable, SwarmError if no engine that has it answers.
+    """
+    held = _find(cluster, name, scope)
+    engines = answering(held, name)
+    first = next(iter(managers(engines)), engines[0])
+    attached = [
+        engine
+        for engine in engines
+        if engine is not first and any(held.network.id in each.networks.values() for each in engine.containers.values())
+    ]
+    places = asyncio.Semaphore(AT_ONCE)
+    path = f"/networks/{held.network.id}{query}"
+
+    async def look(engine: Engine) -> Answer | SwarmError:
+        try:
+            async with places:
+                return await ask(engine, version, "GET", path, timeout_s=INSPECT_TIMEOUT_S)
+        except SwarmError as error:
+            return error
+
+    answer, *others = await asyncio.gather(*map(look, (first, *attached)))
+    if isinstance(answer, SwarmError):
+        raise answer
+    if answer.status != 200:
+        raise refusal(answer, "/networks")
+    bodies = [each.body for each in others if isinstance(each, Answer) and each.status == 200]
+    return held, with_containers(answer.body, bodies)
+
+
+def with_containers(body: bytes, others: Sequence[bytes]) -> bytes:
+    """Return an engine's inspect answer with the containers that other engines' answers name besides."""
+    if not others:
+        return body
+    members = _members.decode(body)
+    merged: dict[str, msgspec.Raw] = {}
+    for each in (members, *map(_members.decode, others)):
+        for container_id, endpoint in (_containers.decode(each.get("Containers", b"null")) or {}).items():
+            merged.setdefault(container_id, endpoint)
+    members["Containers"] = msgspec.Raw(msgspec.json.encode(merged))
+    return msgspec.json.encode(members)
+
+
+def _find(cluster: Cluster, name: str, scope: str = "") -> HeldNetwork:
+    if scope:
+        found = [each for each in cluster.networks.candidates(name)[0] if each.network.scope == scope]
+        if not found:
+            raise NotFound(f"network {name} not found")
+        if len(found) == 1:
+            return found[0]
+    return cluster.networks.find(name)
+
+
+def answering(held: HeldNetwork, name: str) -> list[Engine]:
+    """Return the engines of a network that answer. Raises SwarmError if none does."""
+    if not held.healthy:
+        nodes = ", ".join(sorted(engine.name for engine in held.engines))
+        raise SwarmError(f"network {name} is on a node that does not answer: {nodes}")
+    return held.healthy
+
+
+async def remove(cluster: Cluster, name: str, version: Version) -> Answer:
+    """Remove a network on an engine that has it and may do so, and return what that says.
+
+    Another one is asked if it cannot be reached. Raises as `inspect`, and Forbidden for the networks that every
+    engine has.
+    """
+    found, by = cluster.networks.candidates(name)
+    if len(found) > 1 and by == "name" and name in PREDEFINED:
+        raise Forbidden(f"{name} is a pre-defined network and cannot be removed")
+    held = cluster.networks.find(name)
+    engines = answering(held, name)
+    if held.network.scope == "swarm":  # any manager will do, listed with the network or not yet
+        engines = [each for each in managers(mates(cluster, engines)) if each.state is State.HEALTHY] or engines
+    answer = await _ask_until_reached(engines, version, "DELETE", f"/networks/{held.network.id}")
+    if answer.status in (204, 404):
+        cluster.networks.forget(held)
+    await reread(held.engines if held.network.is_local else engines[:1])
+    return answer
+
+
+async def _ask_until_reached(engines: Sequence[Engine], version: Version, method: str, path: str) -> Answer:
+    for engine in engines[:-1]:
+        try:
+            return await ask(engine, version, method, path)
+        except EngineUnreachable as error:
+            log.warning("another node is asked", extra={"engine": engine.name, "error": str(error)})
+    return await ask(engines[-1], version, method, path)
+
+
+async def connect(cluster: Cluster, name: str, body: bytes, version: Version) -> Answer:
+    """Connect a container to a network, on the container's node, and return what its engine says.
+
+    Raises NotFound, BadRequest, Forbidden if the network is on other nodes only, EngineUnreachable.
+    """
+    wanted = EndpointSpec.parse(body)
+    located = cluster.find_on_healthy(wanted.container)
+    engine = located.engine
+    found, _ = cluster.networks.candidates(name)
+    if not found:
+        raise NotFound(f"network {name} not found")
+    near = [held for held in found if engine in engines_that_join(cluster, held)]
+    if not near:
+        titles = ", ".join(sorted(held.title for held in found))
+        raise Forbidden(
+            f"container {wanted.container} is on node {engine.name}, where network {name} is not: it would be {titles}"
+        )
+    held = near[0] if len(near) == 1 else cluster.networks.find(name)
+    # a worker of a swarm finds a network that it has not seen yet by its name only
+    own = held.network.id if held.network.id in engine.networks else held.network.name
+    sent = with_members(body, Container=located.container.id)
+    answer = await ask(engine, version, "POST", f"/networks/{quote(own, safe='')}/connect", body=sent)
+    await _after_change(engine, located.container.id, answer, held)
+    return answer
+
+
+async def disconnect(cluster: Cluster, name: str, body: bytes, version: Version) -> Answer:
+    """Disconnect a container from a network, on the container's node, and return what its engine says.
+
+    By force, what is left of a container in a network of several nodes is taken out by any node that has the
+    network. Raises as `connect`.
+    """
+    wanted = EndpointSpec.parse(body)
+    found, _ = cluster.networks.candidates(name)
+    if not found:
+        raise NotFound(f"network {name} not found")
+    try:
+        located = cluster.find(wanted.container)
+    except NotFound:
+        if not wanted.force:
+            raise
+        held = cluster.networks.find(name)
+        path = f"/networks/{held.network.id}/disconnect"
+        return await ask(answering(held, name)[0], version, "POST", path, body=body)
+    engine, sent = located.engine, with_members(body, Container=located.container.id)
+    near = [held for held in found if engine in held.engines]
+    held = near[0] if len(near) == 1 else cluster.networks.find(name)
+    if engine.state is not State.HEALTHY and wanted.force and not held.network.is_local and held.healthy:
+        # others do not know the container by its ID: there the name stands for what it left
+        engine, sent = held.healthy[0], with_members(body, Container=located.container.name)
+    else:
+        engine = cluster.find_on_healthy(wanted.container).engine
+    path = f"/networks/{held.network.id}/disconnect"
+    answer = await ask(engine, version, "POST", path, body=sent)
+    await _after_change(engine, located.container.id, answer, held)
+    return answer
+
+
+async def _after_change(engine: Engine, container_id: str, answer: Answer, held: HeldNetwork) -> None:
+    """Read what has changed before the client hears of it."""
+    if answer.status >= 400:
+        return
+    try:
+        if container_id in engine.containers:
+            await engine.refresh_container(container_id)
+        if not held.network.is_local:
+            await engine.refresh_networks()
+    except SwarmError as error:
+        log.warning("state not read after a change", extra={"engine": engine.name, "error": str(error)})
+
+
+async def prune(
+    cluster: Cluster, parameters: Mapping[str, str], version: Version, *, nodes: Sequence[str] = (), with_node: bool
+) -> list[str]:
+    """Remove unused networks on all healthy engines, or on `nodes`; return their names, `with_node` as `node/name`.
+
+    Raises as `summed_up` and `taking_part`.
+    """
+
+    async def work(engine: Engine) -> dict[str, Any]:
+        answer = await ask_prune(engine, NETWORKS, Case(members=dict(parameters)), version)
+        names = answer.get(NETWORKS.removed) or []
+        if names:
+            await reread([engine])
+        return {NETWORKS.removed: [f"{engine.name}/{name}" if with_node else name for name in names]}
+
+    pruned = await summed_up(taking_part(cluster, nodes), NETWORKS, work)
+    return list(pruned[NETWORKS.removed])
+
+
+async def reread(engines: Iterable[Engine]) -> None:
+    """Read the networks of `engines` anew. A failure is their health's business: what was done is done."""
+    for outcome in await asyncio.gather(*(each.refresh_networks() for each in engines), return_exceptions=True):
+        if isinstance(outcome, SwarmError):
+            log.warning("networks could not be read", extra={"error": str(outcome)})
+        elif isinstance(outcome, BaseException):
+            raise outcome
