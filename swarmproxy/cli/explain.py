@@ -11,6 +11,7 @@ import msgspec
 from swarmproxy.cli.client import API, ManagerClient, ManagerCommand
 from swarmproxy.cli.options import text
 from swarmproxy.cli.runflags import RunFlags, create_body, options
+from swarmproxy.cli.table import table
 from swarmproxy.errors import ConfigError
 
 NOT_PLACED = 1
@@ -51,21 +52,15 @@ def _as_text(answer: dict[str, Any]) -> str:
         lines.append(f"No node satisfies the soft {', '.join(answer['GivenUp'])}: given up.\n")
     if answer["Ranked"]:
         ranked = [[str(each[name]) for name in _RANKED] for each in answer["Ranked"]]
-        lines += ["\n", _table(["RANK", "NODE", "ADDRESS", "CONTAINERS", "WEIGHT"], ranked)]
+        lines += ["\n", table(["RANK", "NODE", "ADDRESS", "CONTAINERS", "WEIGHT"], ranked)]
     if answer["Refused"]:
         refused = [[each[name] for name in _REFUSED] for each in answer["Refused"]]
-        lines += ["\n", _table(["NODE", "ADDRESS", "REFUSED BY", "REASON"], refused)]
+        lines += ["\n", table(["NODE", "ADDRESS", "REFUSED BY", "REASON"], refused)]
     return "".join(lines)
 
 
 _RANKED = ("Rank", "Node", "Address", "Containers", "Weight")
 _REFUSED = ("Node", "Address", "Filter", "Reason")
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    cells = (zip(widths, row, strict=True) for row in [head, *rows])
-    return "".join("   ".join(f"{text:<{width}}" for width, text in row).rstrip() + "\n" for row in cells)
 
 
 explain = ManagerCommand(
