@@ -14,6 +14,7 @@ from tests.compat import (
     rows_lookup,
     rows_managers,
     rows_networks,
+    rows_operating,
     rows_owner,
     rows_routes,
     rows_scheduler,
@@ -41,6 +42,7 @@ TABLES: tuple[Table, ...] = tuple(
         rows_networks,
         rows_engines,
         rows_managers,
+        rows_operating,
     )
 )
 ROWS: tuple[Row, ...] = tuple(row for table in TABLES for row in table.rows)
