@@ -26,6 +26,7 @@ from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.images import Pulls
 from swarmproxy.cluster.moves import Mover
 from swarmproxy.cluster.placement import Placement
+from swarmproxy.cluster.rebalancing import Planner, Rebalancing
 from swarmproxy.cluster.rescheduling import Pace, Rescheduling
 from swarmproxy.engine.engine import Engine
 from swarmproxy.leader.leadership import Leadership
@@ -34,6 +35,7 @@ from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
 from swarmproxy.scheduler.explanation import Explanation
 from swarmproxy.scheduler.filters import choose
+from swarmproxy.scheduler.rebalance import Movable, Plan, plan
 from swarmproxy.scheduler.resources import percent_of
 from swarmproxy.scheduler.scheduler import explain, place
 from swarmproxy.scheduler.strategy import Strategy
@@ -90,9 +92,11 @@ async def _manage(settings: Settings) -> int:
 
     replica = _replica(settings, election, catch_up)
     placement.leads = lambda: replica is None or replica.leadership.leads
-    rescheduling = _rescheduling(cluster, placement, settings)
+    mover = Mover(cluster, placement, time.time)
+    rescheduling = Rescheduling(cluster, mover, pace=Pace(after_s=settings.reschedule_after_s))
+    rebalancing = Rebalancing(cluster, mover, rescheduling, _planner(settings))
     explainer = Explainer(placement, _explaining(settings))
-    front = api.build(cluster, placement, settings, replica, explainer, books)
+    front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing)
     server = Server(front, tls=server_tls, drain_timeout_s=settings.drain_timeout_s)
     with listening(settings.hosts, settings.socket_group) as sockets:
         campaign: asyncio.Task[None] | None = None
@@ -128,10 +132,16 @@ async def _manage(settings: Settings) -> int:
     return 0
 
 
-def _rescheduling(cluster: Cluster, placement: Placement, settings: Settings) -> Rescheduling:
-    """Return what moves containers from nodes that have failed, and from those that operators drain."""
-    mover = Mover(cluster, placement, time.time)
-    return Rescheduling(cluster, mover, pace=Pace(after_s=settings.reschedule_after_s))
+def _planner(settings: Settings) -> Planner:
+    """Return what plans a rebalance for the operator's strategy."""
+    fits = _ranking(settings)
+    strategy = Strategy.parse(settings.strategy)
+    percent = percent_of(settings.overcommit)
+
+    def planned(nodes: Sequence[Node], movables: Sequence[Movable], max_moves: int) -> Plan:
+        return plan(nodes, movables, strategy=strategy, fits=fits, overcommit_percent=percent, max_moves=max_moves)
+
+    return planned
 
 
 def _innermost(group: BaseException) -> BaseException:

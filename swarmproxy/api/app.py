@@ -23,6 +23,7 @@ from swarmproxy.cluster.disk_usage import DiskUsage
 from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.network_making import NetworkMaker
 from swarmproxy.cluster.placement import Placement
+from swarmproxy.cluster.rebalancing import Rebalancing
 from swarmproxy.leader.replica import Replica
 from swarmproxy.settings import Settings
 
@@ -47,6 +48,7 @@ def build(
     replica: Replica | None = None,
     explainer: Explainer | None = None,
     books: Bookkeeping | None = None,
+    rebalancing: Rebalancing | None = None,
 ) -> Dispatch:
     """Return the ASGI application for one cluster. Without `books`, what operators say is kept in memory."""
     app = FastAPI(title="swarmproxy", openapi_url=None, redirect_slashes=False)
@@ -55,6 +57,7 @@ def build(
     app.state.network_maker = NetworkMaker(cluster, placement.rank, settings.default_network)
     app.state.settings = settings
     app.state.explainer = explainer
+    app.state.rebalancing = rebalancing
     app.state.disk_usage = DiskUsage(cluster)
     app.state.books = books if books is not None else Bookkeeping(cluster.book)
     app.state.leadership = replica.leadership if replica is not None else None

@@ -16,7 +16,7 @@ from swarmproxy.cluster.duplicates import Verdict, judge
 from swarmproxy.cluster.index import Located
 from swarmproxy.cluster.moves import Mover, Reason, was_running
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import SwarmError
+from swarmproxy.errors import SwarmError, Unavailable
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import swarm_event
 
@@ -82,6 +82,7 @@ class Rescheduling:
         self._led_since: float | None = None
         self._running: set[str] = set()  # swarm IDs
         self._wake = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
         self._is_ending = False
         cluster.watchers.append(self)
         cluster.book.on_change.append(lambda _before, _after: self._wake.set())
@@ -113,6 +114,7 @@ class Rescheduling:
     async def run(self) -> None:
         """Look and act until cancelled, or until `finish` has been called and all is done that was begun."""
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             while not self._is_ending:
                 try:
                     self._look(tasks)
@@ -129,6 +131,18 @@ class Rescheduling:
         """Begin nothing more: `run` ends with the last move that is under way."""
         self._is_ending = True
         self._wake.set()
+
+    def in_background(self, work: Coroutine[None, None, None], *, name: str) -> None:
+        """Do `work`, which must not raise, beside all moves. Raises Unavailable if this manager is about to end."""
+        if self._tasks is None or self._is_ending:
+            work.close()
+            raise Unavailable("This cluster manager is about to end")
+        self._tasks.create_task(work, name=name)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether nothing new is to be begun."""
+        return self._is_ending
 
     def drain_of(self, engine: Engine) -> Drain | None:
         """Return how far the drain of `engine` has come; None if it is not drained, or another manager leads."""

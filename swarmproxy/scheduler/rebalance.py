@@ -15,7 +15,6 @@ from swarmproxy.scheduler.resources import (
     Claims,
     claims_of_container,
     claims_of_spec,
-    demand_of,
     used_nano,
     with_claims,
     with_overcommit,
@@ -40,11 +39,11 @@ MAX_CONTAINERS, MAX_TARGETS = 64, 16  # of one node that are looked at for one m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movable:
-    """A container that may move, and what it would be made from, with what it names looked up."""
+    """A container that may move. `spec`, asked for once it is considered, is what it would be made from."""
 
     container: Container
     node_id: str
-    spec: ContainerSpec
+    spec: Callable[[], ContainerSpec]
     allowed: frozenset[str] | None = None  # IDs of the only nodes that will do; None: all
 
 
@@ -62,6 +61,7 @@ class PlannedMove:
 class Load:
     """How much of a node is in use, or would be: per cent of what may be given out."""
 
+    node: str  # its name
     cpu_percent: float
     memory_percent: float
     containers: int
@@ -135,6 +135,7 @@ class _Pool:
     nodes: dict[str, Node] = field(init=False)
     on: dict[str, list[Movable]] = field(default_factory=dict)  # by node: those that have not moved
     moves: list[PlannedMove] = field(default_factory=list)
+    specs: dict[str, ContainerSpec] = field(default_factory=dict)  # by container ID
 
     def __post_init__(self) -> None:
         self.nodes = {node.id: node for node in self.all_nodes}
@@ -154,7 +155,9 @@ class _Pool:
         found = {}
         for node in self.nodes.values():
             cpu, memory = _parts(node, self.overcommit_percent)
-            found[node.id] = Load(cpu_percent=cpu / 100, memory_percent=memory / 100, containers=node.containers)
+            found[node.id] = Load(
+                node=node.name, cpu_percent=cpu / 100, memory_percent=memory / 100, containers=node.containers
+            )
         return found
 
     def room(self) -> int:
@@ -167,15 +170,21 @@ class _Pool:
             return []
         source = _without(self.nodes[movable.node_id], movable)
         try:
-            found = self.fits(movable.spec, [source, *allowed])
+            found = self.fits(self.spec_of(movable), [source, *allowed])
         except SwarmError:
             return []
         return [each for each in found if each.id != source.id]
 
+    def spec_of(self, movable: Movable) -> ContainerSpec:
+        spec = self.specs.get(movable.container.id)
+        if spec is None:
+            spec = self.specs[movable.container.id] = movable.spec()
+        return spec
+
     def make(self, move: PlannedMove) -> None:
         movable = move.movable
         self.nodes[move.source.id] = _without(move.source, movable)
-        self.nodes[move.target.id] = _with(move.target, movable)
+        self.nodes[move.target.id] = _with(move.target, movable, self.spec_of(movable))
         self.on[movable.node_id] = [each for each in self.on[movable.node_id] if each is not movable]
         self.moves.append(move)
 
@@ -186,9 +195,9 @@ def _without(node: Node, movable: Movable) -> Node:
     return replace(with_claims(node, Claims() - gone), held=held, holdings=None)
 
 
-def _with(node: Node, movable: Movable) -> Node:
-    come = claims_of_spec(movable.spec, engine_gpus=max(node.gpus, 0))
-    pending = (*node.pending, Pending(movable.spec, movable.container.name))
+def _with(node: Node, movable: Movable, spec: ContainerSpec) -> Node:
+    come = claims_of_spec(spec, engine_gpus=max(node.gpus, 0))
+    pending = (*node.pending, Pending(spec, movable.container.name))
     return replace(with_claims(node, come), pending=pending)
 
 
@@ -204,7 +213,7 @@ def _next_by_load(pool: _Pool) -> PlannedMove | None:
             return None
         candidates: list[tuple[int, str, str, Movable, Node]] = []
         for size, movable in _largest(pool, source):
-            left, claims = full - size, claims_of_spec(movable.spec)
+            left, claims = full - size, claims_of_container(movable.container, engine_cpus=source.cpus)
             for target, before in targets:
                 after = pool.full(target, claims)
                 if max(left, after) <= full - TOLERANCE and min(left, after) >= before and target is not source:
@@ -245,8 +254,7 @@ def _next_by_count(pool: _Pool) -> PlannedMove | None:
 def _weightless(pool: _Pool, source: Node) -> Iterator[Movable]:
     found = 0
     for each in pool.on.get(source.id, ()):
-        demand = demand_of(each.spec)
-        if not (demand.memory_bytes or demand.nano_cpus) and found < MAX_CONTAINERS:
+        if not _size(pool, source, each) and found < MAX_CONTAINERS:
             found += 1
             yield each
 

@@ -14,7 +14,6 @@ table = Table("docker create")
 CREATED = "POST /containers/create"
 CONSTRAINTS, POLICIES = "com.docker.swarm.constraints", "com.docker.swarm.reschedule-policies"
 SWARM_ID = "com.docker.swarm.id"
-NOT_RESCHEDULED = "rescheduling is not available in this version"
 CONFLICT = (
     'Conflict. The container name "/{name}" is already in use{by}. '
     "You have to remove (or rename) that container to be able to reuse that name."
@@ -87,24 +86,20 @@ async def bad_policy() -> None:
         assert message(twice) == (400, "too many reschedule policies")
 
 
-@table.later(
-    "rescheduling",
-    "`-e reschedule:on-node-failure`, when the node fails",
-    classic="The container was made anew on another node, and the old one removed when its node came back.",
-    why="The label stays on the container, so that a later version can act on it; the create's answer warns.",
+@table.changed(
+    "rescheduling-rm",
+    "`--rm -e reschedule:on-node-failure`",
+    classic="Made anew on another node when its node failed.",
+    why="Its engine removes it when it ends, and with its node it has ended.",
 )
-async def rescheduling() -> None:
-    """The container stays listed as `Host Down`, and comes back with its node."""
-    first, second = Daemon("node-1", memory_bytes=9 << 30), Daemon("node-2")
-    async with swarm(first, second) as manager:
-        made = await create(manager, "c", Env=["reschedule:on-node-failure"])
+async def rescheduling_of_removed() -> None:
+    """It is not made anew, and the create's answer says so."""
+    async with swarm(Daemon("node-1")) as manager:
+        policy = ["reschedule:on-node-failure"]
+        made = await create(manager, "c", Env=policy, HostConfig={"AutoRemove": True})
         assert made.status_code == 201
-        assert [each.partition(":")[0] for each in made.json()["Warnings"]] == [NOT_RESCHEDULED]
-        holder, other = (first, second) if first.containers else (second, first)
-        await lose(manager.cluster, holder)
-        items = (await manager.client.get("/containers/json?all=1")).json()
-        assert [item["Status"] for item in items] == ["Host Down"]
-        assert other.bodies_of(CREATED) == []
+        assert ["is not rescheduled" in each for each in made.json()["Warnings"]] == [True]
+        assert not (await create(manager, "d", Env=policy)).json()["Warnings"]
 
 
 @table.kept("shares", "`-c`, which counts CPU cores")

@@ -188,15 +188,3 @@ table.elsewhere(
     classic="Copied both ways; the client's end of input closed only that side, the engine's end closed all.",
     why="As in classic; tests/wire and tests/integration show it with raw sockets, real engines and real clients.",
 )
-table.moot(
-    "nameless",
-    "rescheduling of containers without a name",
-    classic="They were lost.",
-    why="Nothing is rescheduled in this version.",
-)
-table.moot(
-    "failed-reschedules",
-    "a rescheduling that fails",
-    classic="Never tried again.",
-    why="Nothing is rescheduled in this version.",
-)

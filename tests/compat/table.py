@@ -13,6 +13,7 @@ from tests.compat import (
     rows_list,
     rows_lookup,
     rows_managers,
+    rows_moves,
     rows_networks,
     rows_operating,
     rows_owner,
@@ -43,6 +44,7 @@ TABLES: tuple[Table, ...] = tuple(
         rows_engines,
         rows_managers,
         rows_operating,
+        rows_moves,
     )
 )
 ROWS: tuple[Row, ...] = tuple(row for table in TABLES for row in table.rows)

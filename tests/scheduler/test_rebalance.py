@@ -41,7 +41,7 @@ def pool(nodes: Sequence[Node], wanted: Sequence[Wanted], **spec: object) -> tup
         claims = claims_of_container(container, engine_cpus=node.cpus)
         by_id[node_id] = replace(with_claims(node, claims), held={**node.held, container.id: container})
         made_of = replace(ContainerSpec(memory_bytes=gib * GIB, cpus=cores), **spec)  # type: ignore[arg-type]
-        movables.append(Movable(container=container, node_id=node_id, spec=made_of))
+        movables.append(Movable(container=container, node_id=node_id, spec=partial(replace, made_of)))
     return list(by_id.values()), movables
 
 
@@ -58,12 +58,12 @@ def carried_out(nodes: Sequence[Node], movables: Sequence[Movable], found: Plan)
     for move in found.moves:
         target, movable = by_id[move.target.id], move.movable
         assert places[movable.container.id].node_id == move.source.id != target.id
-        assert not shortage(demand_of(movable.spec), target, overcommit_percent=PERCENT)
+        assert not shortage(demand_of(movable.spec()), target, overcommit_percent=PERCENT)
         source = by_id[move.source.id]
         gone = claims_of_container(movable.container, engine_cpus=source.cpus)
         held = {key: each for key, each in source.held.items() if key != movable.container.id}
         by_id[source.id] = replace(with_claims(source, type(gone)() - gone), held=held)
-        shares = shares_of_cores(movable.spec.cpus, target.cpus)
+        shares = shares_of_cores(movable.spec().cpus, target.cpus)
         container = Container(
             id=movable.container.id,
             name=movable.container.name,
@@ -138,7 +138,7 @@ def test_random_wants_nothing() -> None:
 def test_filters_hold(other: dict[str, Any], spec: dict[str, Any]) -> None:
     """What a filter forbids is not planned, and a wish that holds is not given up."""
     for wanted in ([("a", 3, 0), ("a", 3, 0)], [("a", 0, 0)] * 3):
-        nodes, movables = pool([node("a"), node("b", **other)], wanted, **spec)
+        nodes, movables = pool([node("a"), replace(node("b"), **other)], wanted, **spec)
         assert planned(nodes, movables, Strategy.SPREAD).moves == ()
 
 

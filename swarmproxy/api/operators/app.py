@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.datastructures import State
 
 from swarmproxy import __version__
-from swarmproxy.api.operators import explain, nodes
+from swarmproxy.api.operators import explain, nodes, rebalance
 from swarmproxy.api.refusals import answer_errors
 
 PREFIX = "/swarmproxy/v1"
@@ -25,6 +25,7 @@ def build(state: State) -> FastAPI:
     )
     app.state = state
     app.include_router(nodes.router)
+    app.include_router(rebalance.router)
     if state.explainer is not None:
         app.include_router(explain.router)
     answer_errors(app)

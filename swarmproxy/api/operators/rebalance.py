@@ -1,0 +1,109 @@
+"""What a rebalance would move, and the rebalance itself, told as it happens."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from swarmproxy.api.requests import json_reply, number
+from swarmproxy.cluster.rebalancing import Rebalancing, Step
+from swarmproxy.errors import BadRequest, NotSupported
+from swarmproxy.scheduler.rebalance import MAX_MOVES, Load, Plan, PlannedMove
+
+router = APIRouter(tags=["rebalance"])
+
+_PARAMETER = {
+    "name": "max_moves",
+    "in": "query",
+    "description": "the most moves to plan",
+    "schema": {"type": "integer", "default": MAX_MOVES, "minimum": 0},
+}
+_DESCRIBED: dict[str, Any] = {"parameters": [_PARAMETER]}
+
+
+@router.get("/rebalance", openapi_extra=_DESCRIBED)
+async def plan(request: Request) -> Response:
+    """Answer which containers would move and why, and how full each node is before and after. Nothing is moved."""
+    return json_reply(msgspec.json.encode(_view(_rebalancing(request).plan(max_moves=_max_moves(request)))))
+
+
+@router.post("/rebalance", openapi_extra=_DESCRIBED)
+async def rebalance(request: Request) -> StreamingResponse:
+    """Move containers; each line of the answer is a JSON object: `moving`, then `moved` or `failed`, at the end `done`.
+
+    Only one rebalance is under way at a time: another is refused with 409. It ends after the move that is under way
+    when the client leaves.
+    """
+    steps = _rebalancing(request).carry_out(max_moves=_max_moves(request))
+    first = await anext(steps, None)  # what is refused is refused before the answer begins
+    return StreamingResponse(_lines(first, steps), media_type="application/x-ndjson")
+
+
+async def _lines(first: Step | None, steps: AsyncIterator[Step]) -> AsyncIterator[bytes]:
+    moved = failed = 0
+    step = first
+    while step is not None:
+        moved += step.move is not None
+        failed += step.error is not None
+        yield _line(step)
+        step = await anext(steps, None)
+    yield msgspec.json.encode({"status": "done", "moved": moved, "failed": failed}) + b"\n"
+
+
+def _line(step: Step) -> bytes:
+    told = _told(step.planned)
+    if step.move is not None:
+        outcome = {"id": step.move.new.container.id, "left_behind": step.move.left_behind}
+        return msgspec.json.encode({"status": "moved", **told, **outcome}) + b"\n"
+    if step.error is not None:
+        return msgspec.json.encode({"status": "failed", **told, "error": str(step.error)}) + b"\n"
+    return msgspec.json.encode({"status": "moving", **told}) + b"\n"
+
+
+def _told(planned: PlannedMove) -> dict[str, str]:
+    container = planned.movable.container
+    return {
+        "container": container.id,
+        "name": container.name,
+        "from": planned.source.name,
+        "to": planned.target.name,
+        "reason": planned.reason,
+    }
+
+
+def _view(found: Plan) -> dict[str, Any]:
+    return {
+        "moves": [_told(each) for each in found.moves],
+        "before": _by_name(found.before),
+        "after": _by_name(found.after),
+    }
+
+
+def _by_name(loads: Mapping[str, Load]) -> dict[str, dict[str, float]]:
+    """Return the loads by name of the node; by ID where several nodes have one name."""
+    names = Counter(each.node for each in loads.values())
+    return {
+        each.node if names[each.node] == 1 else node_id: {
+            "cpu_percent": each.cpu_percent,
+            "memory_percent": each.memory_percent,
+            "containers": each.containers,
+        }
+        for node_id, each in loads.items()
+    }
+
+
+def _max_moves(request: Request) -> int:
+    most = number(request.query_params, "max_moves", default=MAX_MOVES)
+    if most < 0:
+        raise BadRequest(f"max_moves can not be negative, {most} is invalid")
+    return most
+
+
+def _rebalancing(request: Request) -> Rebalancing:
+    rebalancing: Rebalancing | None = request.app.state.rebalancing
+    if rebalancing is None:
+        raise NotSupported("this manager does not rebalance")
+    return rebalancing
