@@ -263,7 +263,7 @@ def new_swarm_id() -> str:
             return swarm_id
 
 
-def _ranking(settings: Settings) -> Callable[[ContainerSpec, Sequence[Node]], list[Node]]:
+def _ranking(settings: Settings) -> Callable[[ContainerSpec, Sequence[Node]], Sequence[Node]]:
     """Return the scheduler as the operator asked for it."""
     return functools.partial(place, **_scheduling(settings))
 

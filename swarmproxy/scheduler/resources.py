@@ -9,6 +9,7 @@ Source: classic Swarm 1.2, scheduler/node and scheduler/strategy/weighted_node.g
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.container import cores_of_shares
@@ -62,6 +63,11 @@ class Demand:
     gpus: int = 0
     all_gpus: bool = False
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether any node will do."""
+        return not (self.memory_bytes or self.nano_cpus or self.gpus)
+
 
 def claims_of_container(container: Container, *, engine_cpus: int, engine_gpus: int = 0) -> Claims:
     """Return what a container claims of its engine, whatever its state."""
@@ -108,6 +114,7 @@ def percent_of(overcommit: float) -> int:
     return int(overcommit * 100)
 
 
+@lru_cache(maxsize=4096)  # nodes come in few sizes
 def with_overcommit(amount: int, overcommit_percent: int) -> int:
     """Return what a node has to give of `amount`, cut off towards zero as Go divides.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmproxy.errors import BadRequest, NoNodeFits, NotSupported
-from swarmproxy.scheduler.explanation import Explanation, Ranked, refused_nodes, standing_of, tally
+from swarmproxy.scheduler.explanation import Explanation, Ranked, refused_nodes, tally
 from swarmproxy.scheduler.resources import demand_of
 from swarmproxy.scheduler.strategy import rank, weight_of
 
@@ -33,7 +33,7 @@ def place(
     filters: Sequence[Filter],
     overcommit_percent: int,
     shuffle: Callable[[list[Node]], Sequence[Node]] | None = None,
-) -> list[Node]:
+) -> Sequence[Node]:
     """Return the nodes that can take `spec`, best first, whatever the order of `nodes`.
 
     Nodes that do not answer, or are paused or drained, are left out whatever the filters. Soft expressions are
@@ -47,7 +47,7 @@ def place(
         if (expressions := getattr(spec.expressions, kind)) and needed not in active:
             raise NotSupported(f"the {needed} filter is not active, so '{expressions[0]}' cannot be honoured")
 
-    def attempt(*, soft: bool) -> list[Node]:
+    def attempt(*, soft: bool) -> Sequence[Node]:
         kept = _filtered(spec, nodes, filters, soft=soft)
         return rank(spec, kept, strategy, overcommit_percent=overcommit_percent, shuffle=shuffle)
 
@@ -107,7 +107,7 @@ def _soft_expressions(spec: ContainerSpec) -> tuple[str, ...]:
 
 
 def _filtered(spec: ContainerSpec, nodes: Sequence[Node], filters: Sequence[Filter], *, soft: bool) -> Sequence[Node]:
-    kept: Sequence[Node] = [node for node in nodes if not standing_of(node)]
+    kept: Sequence[Node] = [node for node in nodes if node.healthy and node.availability == "active"]  # as standing_of
     if not kept and any(node.healthy for node in nodes):
         raise NoNodeFits(_NO_NODES)
     for index, each in enumerate(filters):

@@ -5,17 +5,23 @@ Source: classic Swarm 1.2, scheduler/strategy.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, overload
 
 from swarmproxy.errors import ConfigError, NoNodeFits
 from swarmproxy.scheduler.resources import Demand, demand_of, load, shortage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
+
+_WEIGHT_UNIT = 1 << 40  # a point of weight outweighs any number of containers
+_identity = attrgetter("name", "id")
 
 HEALTH_FACTOR = 10  # one point of health outweighs ten per cent of memory or CPU
 
@@ -43,7 +49,7 @@ def rank(
     *,
     overcommit_percent: int,
     shuffle: Callable[[list[Node]], Sequence[Node]] | None = None,
-) -> list[Node]:
+) -> Sequence[Node]:
     """Return the nodes with room for `spec`, best first, whatever the order of `nodes`.
 
     Nodes that are equal to the strategy stand in the order of their names. RANDOM takes the order that
@@ -51,19 +57,56 @@ def rank(
     if there is no room anywhere.
     """
     demand = demand_of(spec)
-    fitting = [node for node in nodes if not shortage(demand, node, overcommit_percent=overcommit_percent)]
+    if demand.is_nothing:
+        fitting = list(nodes)
+    else:
+        fitting = [node for node in nodes if not shortage(demand, node, overcommit_percent=overcommit_percent)]
     if not fitting:
         raise NoNodeFits("no resources available to schedule container")
     if strategy is Strategy.RANDOM:
-        fitting.sort(key=lambda node: (node.name, node.id))
+        fitting.sort(key=_identity)
         return list(shuffle(fitting)) if shuffle else fitting
     sign = -1 if strategy is Strategy.BINPACK else 1
+    if demand.is_nothing:  # then all nodes carry the same load
+        keys = [sign * node.containers - node.health * _WEIGHT_UNIT for node in fitting]
+    else:
+        keys = [
+            sign
+            * (
+                weight_of(demand, node, strategy, overcommit_percent=overcommit_percent) * _WEIGHT_UNIT
+                + node.containers
+            )
+            for node in fitting
+        ]
+    return Preferred(fitting, keys)
 
-    def preference(node: Node) -> tuple[int, int, str, str]:
-        weight = weight_of(demand, node, strategy, overcommit_percent=overcommit_percent)
-        return sign * weight, sign * node.containers, node.name, node.id
 
-    return sorted(fitting, key=preference)
+class Preferred(Sequence["Node"]):
+    """Nodes, best first: those with the lowest key, and of several the first by name.
+
+    The best is found without putting the others in order, which nobody asks for as a rule.
+    """
+
+    def __init__(self, nodes: Sequence[Node], keys: Sequence[int]) -> None:
+        self._nodes = nodes
+        self._keys = keys
+        least = min(keys)
+        self._best = min((node for node, key in zip(nodes, keys, strict=True) if key == least), key=_identity)
+
+    @functools.cached_property
+    def _ordered(self) -> list[Node]:
+        ordered = sorted(zip(self._keys, self._nodes, strict=True), key=lambda each: (each[0], _identity(each[1])))
+        return [node for _, node in ordered]
+
+    @overload
+    def __getitem__(self, at: int) -> Node: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Node]: ...
+    def __getitem__(self, at: int | slice) -> Node | list[Node]:
+        return self._best if at == 0 else self._ordered[at]
+
+    def __len__(self) -> int:
+        return len(self._nodes)
 
 
 def weight_of(demand: Demand, node: Node, strategy: Strategy, *, overcommit_percent: int) -> int:

@@ -188,7 +188,7 @@ def test_explain_agrees_with_place(spec: ContainerSpec, nodes: list[Node], strat
     """The ranked nodes are those that a placement has, in its order, and every other node has a reason."""
     placed: list[Node] = []
     with suppress(NoNodeFits):
-        placed = place(spec, nodes, strategy=strategy, filters=choose(), overcommit_percent=5)
+        placed = list(place(spec, nodes, strategy=strategy, filters=choose(), overcommit_percent=5))
     explanation = explained(spec, nodes, strategy)
     assert [each.node for each in explanation.ranked] == placed
     assert [each.rank for each in explanation.ranked] == list(range(1, len(placed) + 1))
@@ -203,6 +203,6 @@ def test_each_filter_judges_as_it_keeps(spec: ContainerSpec, nodes: list[Node], 
     for each in choose():
         kept: list[Node] = []
         with suppress(NoNodeFits):
-            kept = each.keep(spec, nodes, soft=soft)
+            kept = list(each.keep(spec, nodes, soft=soft))
         judge = each.judge(spec, soft=soft)
         assert [node.id for node in nodes if not judge(node)] == [node.id for node in kept]

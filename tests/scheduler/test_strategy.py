@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from swarmproxy.errors import ConfigError, NoNodeFits
 from swarmproxy.model.container import Container, DeviceRequest
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.scheduler import strategy as strategies
 from swarmproxy.scheduler.resources import (
     Claims,
     claims_of_container,
@@ -22,7 +24,7 @@ from swarmproxy.scheduler.resources import (
     percent_of,
     with_claims,
 )
-from swarmproxy.scheduler.strategy import Strategy, rank
+from swarmproxy.scheduler.strategy import Strategy
 
 GIB = 1 << 30
 NANO = 1_000_000_000
@@ -35,6 +37,11 @@ def node(name: str, *, gib: int = 8, cpus: int = 4, **other: object) -> Node:
 
 def spec(*, gib: int = 0, cpus: int = 0, **other: object) -> ContainerSpec:
     return replace(ContainerSpec(memory_bytes=gib * GIB, cpus=cpus), **other)  # type: ignore[arg-type]
+
+
+def rank(spec: ContainerSpec, nodes: list[Node], strategy: Strategy, **how: Any) -> list[Node]:
+    """Return all nodes in order."""
+    return list(strategies.rank(spec, nodes, strategy, **how))
 
 
 def fill(nodes: list[Node], wanted: list[ContainerSpec], strategy: Strategy, percent: int = 5) -> dict[str, Node]:

@@ -5,6 +5,7 @@ Source: classic Swarm 1.2, scheduler/filter/affinity.go.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.container import SHORT_ID_LENGTH
@@ -30,11 +31,12 @@ class AffinityFilter:
 
     name = "affinity"
 
-    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:
         """Return the nodes that satisfy every affinity, soft ones only if `soft`. Raises BadRequest."""
-        kept = list(nodes)
+        kept = nodes
         for expression in parse_all(spec.expressions.affinities, soft=soft):
-            kept = [node for node in kept if _holds(expression, node)]
+            has, wanted = _finder(expression), expression.operator == "=="
+            kept = [node for node in kept if has(node) is wanted]
         return kept
 
     def describe(self, spec: ContainerSpec) -> list[str]:
@@ -43,44 +45,52 @@ class AffinityFilter:
 
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
         """See Filter: the reason is the first affinity that does not hold."""
-        wanted = parse_all(spec.expressions.affinities, soft=soft)
+        wanted = [(each, _finder(each)) for each in parse_all(spec.expressions.affinities, soft=soft)]
 
         def reason(node: Node) -> str:
-            broken = next((each for each in wanted if not _holds(each, node)), None)
+            broken = next((each for each, has in wanted if has(node) is not (each.operator == "==")), None)
             return f"by affinity {broken}" if broken else ""
 
         return reason
 
 
-def _holds(expression: Expression, node: Node) -> bool:
-    return _is_there(expression, node) is (expression.operator == "==")
-
-
-def _is_there(expression: Expression, node: Node) -> bool:
-    """Return whether `node` has what the value means, whatever the operator."""
-    only = expression.pattern.only
-    if only is None or (len(only) == SHORT_ID_LENGTH and _HEX.issuperset(only)):  # takes a look at everything
-        return node.remember(f"{expression.key}=={expression.value}", lambda: _has(expression, node))
-    return _has(expression, node)
-
-
-def _has(expression: Expression, node: Node) -> bool:
-    pattern = expression.pattern
-    match expression.key:
+def _finder(expression: Expression) -> Callable[[Node], bool]:
+    """Return what says whether a node has what the value of `expression` means, whatever the operator."""
+    key, pattern = expression.key, expression.pattern
+    only = pattern.only
+    match key:
         case "image":
-            return pattern.finds(node.names_of_images)
+            find = functools.partial(_has_image, pattern)
         case "container":
-            return _has_container(pattern, node)
-    values = node.contents.values_of(expression.key)
-    return pattern.finds(values) or any(
-        pattern.search(each.spec.labels.get(expression.key, "")) for each in node.pending
-    )
+            find = functools.partial(_has_container, pattern)
+        case _:
+            find = functools.partial(_has_label, key, pattern)
+    if only is not None and not (key == "container" and _may_be_short_id(only)):
+        return find
+    question = f"{key}=={expression.value}"  # everything on the node is looked at: not twice
+    return lambda node: node.remember(question, functools.partial(find, node))
+
+
+def _has_image(pattern: Pattern, node: Node) -> bool:
+    return pattern.finds(node.names_of_images)
+
+
+def _has_label(key: str, pattern: Pattern, node: Node) -> bool:
+    if pattern.finds(node.contents.values_of(key)):
+        return True
+    return any(pattern.search(each.spec.labels.get(key, "")) for each in node.pending) if node.pending else False
 
 
 def _has_container(pattern: Pattern, node: Node) -> bool:
-    if pattern.finds(node.contents.names) or any(pattern.search(each.name) for each in node.pending if each.name):
+    if pattern.finds(node.contents.names) or pattern.finds(node.held):
+        return True
+    if node.pending and any(pattern.search(each.name) for each in node.pending if each.name):
         return True
     only = pattern.only
-    if only is None or len(only) != SHORT_ID_LENGTH:
-        return pattern.finds(node.held)
+    if only is None or not _may_be_short_id(only):
+        return False
     return any(container_id.startswith(only) for container_id in node.held)
+
+
+def _may_be_short_id(text: str) -> bool:
+    return len(text) == SHORT_ID_LENGTH and _HEX.issuperset(text)

@@ -18,12 +18,12 @@ class ConstraintFilter:
 
     name = "constraint"
 
-    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:
         """Return the nodes that satisfy every constraint, soft ones only if `soft`. Raises BadRequest."""
-        kept = list(nodes)
+        kept = nodes
         for expression in parse_all(spec.expressions.constraints, soft=soft):
-            known: dict[tuple[str, ...], bool] = {}  # labels take few values
-            kept = [node for node in kept if _holds(expression, node, known)]
+            holds = _verdict(expression)
+            kept = [node for node in kept if holds(node)]
         return kept
 
     def describe(self, spec: ContainerSpec) -> list[str]:
@@ -32,20 +32,30 @@ class ConstraintFilter:
 
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
         """See Filter: the reason is the first constraint that does not hold."""
-        wanted: list[tuple[Expression, dict[tuple[str, ...], bool]]]
-        wanted = [(each, {}) for each in parse_all(spec.expressions.constraints, soft=soft)]
+        wanted = [(each, _verdict(each)) for each in parse_all(spec.expressions.constraints, soft=soft)]
 
         def reason(node: Node) -> str:
-            broken = next((each for each, known in wanted if not _holds(each, node, known)), None)
+            broken = next((each for each, holds in wanted if not holds(node)), None)
             return f"by constraint {broken}" if broken else ""
 
         return reason
 
 
-def _holds(expression: Expression, node: Node, known: dict[tuple[str, ...], bool]) -> bool:
+def _verdict(expression: Expression) -> Callable[[Node], bool]:
+    """Return what says whether a node satisfies `expression`."""
     if expression.key == "node":
-        return expression.holds((node.id, node.name))
-    candidates = (node.labels.get(expression.key, ""),)
-    if candidates not in known:
-        known[candidates] = expression.holds(candidates)
-    return known[candidates]
+        return lambda node: expression.holds((node.id, node.name))
+    key, verdicts = expression.key, _Verdicts(expression)
+    return lambda node: verdicts[node.labels.get(key, "")]
+
+
+class _Verdicts(dict[str, bool]):
+    """Whether a value satisfies an expression, worked out once each: labels take few values."""
+
+    def __init__(self, expression: Expression) -> None:
+        super().__init__()
+        self._expression = expression
+
+    def __missing__(self, value: str) -> bool:
+        self[value] = self._expression.holds((value,))
+        return self[value]

@@ -20,9 +20,11 @@ class DependencyFilter:
 
     name = "dependency"
 
-    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:  # noqa: ARG002
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:  # noqa: ARG002
         """Return the nodes that hold all that is needed."""
         wanted = spec.dependencies
+        if not wanted:
+            return nodes
         if any(each.name not in spec.found for each in wanted):
             return []
         ids = {spec.found[each.name].id for each in wanted}

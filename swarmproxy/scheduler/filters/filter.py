@@ -19,7 +19,7 @@ class Filter(Protocol):
         """What `--filter` and `docker info` call it."""
         ...
 
-    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:
         """Return those of `nodes` that will do, in their order; soft expressions count only if `soft`.
 
         Raises BadRequest if an expression cannot be read, NoNodeFits to refuse in words of its own.

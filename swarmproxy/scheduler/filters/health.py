@@ -20,7 +20,7 @@ class HealthFilter:
 
     def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:  # noqa: ARG002
         """Return the healthy nodes. Raises NoNodeFits if there is none."""
-        healthy = [node for node in nodes if _is_healthy(node)]
+        healthy = [node for node in nodes if node.healthy and node.health > 0]
         if not healthy:
             raise NoNodeFits("No healthy node available in the cluster")
         return healthy
@@ -31,8 +31,4 @@ class HealthFilter:
 
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:  # noqa: ARG002
         """See Filter."""
-        return lambda node: "" if _is_healthy(node) else "unhealthy"
-
-
-def _is_healthy(node: Node) -> bool:
-    return node.healthy and node.health > 0
+        return lambda node: "" if node.healthy and node.health > 0 else "unhealthy"

@@ -27,10 +27,10 @@ class PortFilter:
 
     name = "port"
 
-    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:  # noqa: ARG002
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:  # noqa: ARG002
         """Return the nodes where all wanted ports are free."""
         wanted = claims_of(spec)
-        return [node for node in nodes if not _is_taken(wanted, node)] if wanted else list(nodes)
+        return [node for node in nodes if not _is_taken(wanted, node)] if wanted else nodes
 
     def describe(self, spec: ContainerSpec) -> list[str]:
         """Return every port that is asked for, in classic's words."""

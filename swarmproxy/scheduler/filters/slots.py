@@ -18,9 +18,9 @@ class SlotsFilter:
 
     name = "containerslots"
 
-    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:  # noqa: ARG002
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:  # noqa: ARG002
         """Return the nodes with a free slot."""
-        return [node for node in nodes if _has_free_slot(node)]
+        return [node for node in nodes if LABEL not in node.labels or _has_free_slot(node)]
 
     def describe(self, spec: ContainerSpec) -> list[str]:  # noqa: ARG002
         """Return the same words always: scripts look for them."""

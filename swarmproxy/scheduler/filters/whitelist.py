@@ -21,9 +21,9 @@ class WhitelistFilter:
 
     name = "whitelist"
 
-    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:
         """Return the nodes that every whitelist allows, soft ones only if `soft`. Raises BadRequest."""
-        kept = list(nodes)
+        kept = nodes
         for expression in parse_all(spec.expressions.whitelists, soft=soft):
             names = set(expression.value.split("|"))
             kept = [node for node in kept if (node.name in names) is (expression.operator == "==")]
