@@ -215,7 +215,7 @@ class _Texts:
     it can be: no text is looked at twice.
     """
 
-    __slots__ = ("_begin", "_body", "_end", "_first", "_last", "_pieces", "longest", "only")
+    __slots__ = ("_begin", "_body", "_end", "_first", "_last", "_lines", "_pieces", "longest", "only")
 
     def __init__(self, begin: str, body: str, end: str) -> None:
         if body.startswith(_ANYTHING):
@@ -230,15 +230,18 @@ class _Texts:
         self._first = pieces.pop(0) if begin else _NOTHING
         self._last = pieces.pop() if end and pieces else _NOTHING
         self._pieces = pieces
+        self._lines: re.Pattern[str] | None = None
 
     @property
     def lines(self) -> re.Pattern[str] | None:
         """What finds a match in many lines at once, unless that might take more than looking at each once."""
-        stars = self._body.count(_ANYTHING)
-        if stars > 1 or (stars and not (self._begin and self._end)):
-            return None
-        pieces = (re.escape(text).replace(r"\.", ".") for text in self._body.split(_ANYTHING))
-        return re.compile(f"{self._begin}{_ANYTHING.join(pieces)}{self._end}", re.MULTILINE)
+        if self._lines is None:
+            stars = self._body.count(_ANYTHING)
+            if stars > 1 or (stars and not (self._begin and self._end)):
+                return None
+            pieces = (re.escape(text).replace(r"\.", ".") for text in self._body.split(_ANYTHING))
+            self._lines = re.compile(f"{self._begin}{_ANYTHING.join(pieces)}{self._end}", re.MULTILINE)
+        return self._lines
 
     def are_in(self, text: str) -> bool:
         if self.only is not None:

@@ -87,24 +87,24 @@ class Ports:
 
     def meet(self, claims: Sequence[PortClaim]) -> bool:
         """Return whether any of `claims` is for a port that is taken."""
-        for claim in claims:
-            if self._addresses and self._meets_narrow(claim):
-                return True
-            if self._wide and any(map(claim.meets, self._wide)):
-                return True
-        return False
+        if not self._addresses and not self._wide:
+            return False
+        return any(self._meet(claim) or any(map(claim.meets, self._wide)) for claim in claims)
 
-    def _meets_narrow(self, claim: PortClaim) -> bool:
+    def _meet(self, claim: PortClaim) -> bool:
         protocol, first, last, ip = claim
+        if first == last:
+            return (found := self._addresses.get((protocol, first))) is not None and _share(ip, found)
         if claim.is_narrow:
-            found = [self._addresses.get((protocol, port), ()) for port in range(first, last + 1)]
-        else:
-            found = [
-                addresses
-                for (its_protocol, port), addresses in self._addresses.items()
-                if its_protocol == protocol and first <= port <= last
-            ]
-        return any(not ip or not each or each == ip for addresses in found for each in addresses)
+            return any(_share(ip, self._addresses.get((protocol, port), ())) for port in range(first, last + 1))
+        return any(
+            its_protocol == protocol and first <= port <= last and _share(ip, addresses)
+            for (its_protocol, port), addresses in self._addresses.items()
+        )
+
+
+def _share(ip: str, addresses: Sequence[str]) -> bool:
+    return any(not ip or not each or each == ip for each in addresses)
 
 
 def _claims_of(holder: Container | ContainerSpec) -> Iterator[PortClaim]:

@@ -9,13 +9,12 @@ Source: classic Swarm 1.2, scheduler/node and scheduler/strategy/weighted_node.g
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.container import cores_of_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from swarmproxy.model.container import Container, DeviceRequest
     from swarmproxy.model.node import Node
@@ -66,7 +65,15 @@ class Demand:
     @property
     def is_nothing(self) -> bool:
         """Whether any node will do."""
-        return not (self.memory_bytes or self.nano_cpus or self.gpus)
+        return self == _NOTHING
+
+    @property
+    def is_common(self) -> bool:
+        """Whether nothing but memory and CPU is asked for."""
+        return replace(self, memory_bytes=0, nano_cpus=0) == _NOTHING
+
+
+_NOTHING = Demand()
 
 
 def claims_of_container(container: Container, *, engine_cpus: int, engine_gpus: int = 0) -> Claims:
@@ -114,7 +121,6 @@ def percent_of(overcommit: float) -> int:
     return int(overcommit * 100)
 
 
-@lru_cache(maxsize=4096)  # nodes come in few sizes
 def with_overcommit(amount: int, overcommit_percent: int) -> int:
     """Return what a node has to give of `amount`, cut off towards zero as Go divides.
 
@@ -170,6 +176,48 @@ def load(demand: Demand, node: Node, *, overcommit_percent: int) -> int:
         total = with_overcommit(node.memory_bytes, overcommit_percent)
         memory = (node.used_memory_bytes + demand.memory_bytes) * 100 // total
     return cpu + memory
+
+
+def loads(demand: Demand, nodes: Iterable[Node], *, overcommit_percent: int) -> Iterator[tuple[Node, int]]:
+    """Yield the nodes that have room, each with its load.
+
+    It is `shortage` and `load` of each in one go: for the demands that are common, at a third of their cost.
+    """
+    if not demand.is_common:
+        for node in nodes:
+            if not shortage(demand, node, overcommit_percent=overcommit_percent):
+                yield node, load(demand, node, overcommit_percent=overcommit_percent)
+        return
+    memory_bytes, nano_cpus = demand.memory_bytes, demand.nano_cpus
+    idle = (not memory_bytes) * 100 + (not nano_cpus) * 100
+    memory_totals = _Totals(overcommit_percent, 1)
+    nano_totals = _Totals(overcommit_percent, NANO)
+    for node in nodes:
+        sum_of_shares = idle
+        if memory_bytes:
+            wanted, total = node.used_memory_bytes + memory_bytes, memory_totals[node.memory_bytes]
+            if wanted > total:
+                continue
+            sum_of_shares += wanted * 100 // total
+        if nano_cpus:
+            wanted, total = node.used_cpus * NANO + node.used_nano_cpus + nano_cpus, nano_totals[node.cpus]
+            if wanted > total:
+                continue
+            sum_of_shares += wanted * 100 // total
+        yield node, sum_of_shares
+
+
+class _Totals(dict[int, int]):
+    """What nodes of each size have to give: they come in few sizes."""
+
+    def __init__(self, overcommit_percent: int, unit: int) -> None:
+        super().__init__()
+        self._overcommit_percent = overcommit_percent
+        self._unit = unit
+
+    def __missing__(self, amount: int) -> int:
+        self[amount] = with_overcommit(amount, self._overcommit_percent) * self._unit
+        return self[amount]
 
 
 def used_nano(node: Node) -> int:

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, overload
 
 from swarmproxy.errors import ConfigError, NoNodeFits
-from swarmproxy.scheduler.resources import Demand, demand_of, load, shortage
+from swarmproxy.scheduler.resources import Demand, demand_of, load, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
 
-_WEIGHT_UNIT = 1 << 40  # a point of weight outweighs any number of containers
+_WEIGHT_SHIFT = 40  # a point of weight outweighs any number of containers
 _identity = attrgetter("name", "id")
 
 HEALTH_FACTOR = 10  # one point of health outweighs ten per cent of memory or CPU
@@ -57,27 +57,22 @@ def rank(
     if there is no room anywhere.
     """
     demand = demand_of(spec)
-    if demand.is_nothing:
+    weights: list[int] = []
+    if demand.is_nothing:  # then all nodes carry the same load
         fitting = list(nodes)
     else:
-        fitting = [node for node in nodes if not shortage(demand, node, overcommit_percent=overcommit_percent)]
+        weighed = list(loads(demand, nodes, overcommit_percent=overcommit_percent))
+        fitting, weights = [node for node, _ in weighed], [weight for _, weight in weighed]
     if not fitting:
         raise NoNodeFits("no resources available to schedule container")
     if strategy is Strategy.RANDOM:
         fitting.sort(key=_identity)
         return list(shuffle(fitting)) if shuffle else fitting
+    # one number for each node, of which the lowest is best: weight first, then the number of containers
     sign = -1 if strategy is Strategy.BINPACK else 1
-    if demand.is_nothing:  # then all nodes carry the same load
-        keys = [sign * node.containers - node.health * _WEIGHT_UNIT for node in fitting]
-    else:
-        keys = [
-            sign
-            * (
-                weight_of(demand, node, strategy, overcommit_percent=overcommit_percent) * _WEIGHT_UNIT
-                + node.containers
-            )
-            for node in fitting
-        ]
+    keys = [sign * node.containers - node.health * (HEALTH_FACTOR << _WEIGHT_SHIFT) for node in fitting]
+    if weights:
+        keys = [key + (sign * weight << _WEIGHT_SHIFT) for key, weight in zip(keys, weights, strict=True)]
     return Preferred(fitting, keys)
 
 

@@ -82,7 +82,9 @@ def _has_label(key: str, pattern: Pattern, node: Node) -> bool:
 
 
 def _has_container(pattern: Pattern, node: Node) -> bool:
-    if pattern.finds(node.contents.names) or pattern.finds(node.held):
+    if pattern.finds(node.contents.names):
+        return True
+    if _HEX.issuperset(pattern.needs) and pattern.finds(node.held):
         return True
     if node.pending and any(pattern.search(each.name) for each in node.pending if each.name):
         return True

@@ -52,4 +52,6 @@ class PortFilter:
 def _is_taken(wanted: Sequence[PortClaim], node: Node) -> bool:
     if node.contents.ports.meet(wanted):
         return True
+    if not node.pending:
+        return False
     return any(mine.meets(its) for each in node.pending for its in claims_of(each.spec) for mine in wanted)
