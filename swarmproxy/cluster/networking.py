@@ -28,6 +28,7 @@ log = logging.getLogger("swarmproxy.cluster")
 
 AT_ONCE = 64  # engines that are asked side by side
 INSPECT_TIMEOUT_S = 15.0
+SETTLING_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # for what is left of containers in a swarm's network
 NETWORKS = Kind(path="/networks/prune", removed="NetworksDeleted", objects="networks")
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -39,13 +40,19 @@ def shown(cluster: Cluster, query: NetworkQuery) -> list[HeldNetwork]:
     used = _used(cluster) if query.needs_use else frozenset()
     index = cluster.networks
     found: Iterable[HeldNetwork] = index
-    if query.names is not None and not query.with_nodes:  # nodes have many networks of few names
+    if query.label is not None:  # how compose looks for its own
+        found = index.labelled(*query.label)
+    elif query.names is not None and not query.with_nodes:  # nodes have many networks of few names
         found = [held for name in index.names() if query.names(name) for held in index.named(name)]
     kept = [
         held
         for held in found
         if query.shows(
-            Shown(held.network, [(engine.name, engine.id) for engine in held.engines], held.network.id in used)
+            Shown(
+                held.network,
+                [(engine.name, engine.id) for engine in held.engines] if query.needs_nodes else (),
+                held.network.id in used,
+            )
         )
     ]
     return sorted(kept, key=lambda held: held.network.id)
@@ -93,18 +100,21 @@ async def inspect(
     if answer.status != 200:
         raise refusal(answer, "/networks")
     bodies = [each.body for each in others if isinstance(each, Answer) and each.status == 200]
-    return held, with_containers(answer.body, bodies)
+    return held, answer.body if held.network.is_local else with_containers(answer.body, bodies)
 
 
 def with_containers(body: bytes, others: Sequence[bytes]) -> bytes:
-    """Return an engine's inspect answer with the containers that other engines' answers name besides."""
-    if not others:
-        return body
+    """Return the inspect answer of a network of several nodes, with the containers that other engines name besides.
+
+    Each engine's own balancer is left out (`lb-NETWORK`, the same key everywhere): it stays a moment longer than the
+    last container, and compose took it for one and kept the network.
+    """
     members = _members.decode(body)
     merged: dict[str, msgspec.Raw] = {}
     for each in (members, *map(_members.decode, others)):
         for container_id, endpoint in (_containers.decode(each.get("Containers", b"null")) or {}).items():
-            merged.setdefault(container_id, endpoint)
+            if not container_id.startswith("lb-"):
+                merged.setdefault(container_id, endpoint)
     members["Containers"] = msgspec.Raw(msgspec.json.encode(merged))
     return msgspec.json.encode(members)
 
@@ -140,11 +150,24 @@ async def remove(cluster: Cluster, name: str, version: Version) -> Answer:
     engines = answering(held, name)
     if held.network.scope == "swarm":  # any manager will do, listed with the network or not yet
         engines = [each for each in managers(mates(cluster, engines)) if each.state is State.HEALTHY] or engines
-    answer = await _ask_until_reached(engines, version, "DELETE", f"/networks/{held.network.id}")
+    path = f"/networks/{held.network.id}"
+    answer = await _ask_until_reached(engines, version, "DELETE", path)
+    if held.network.scope == "swarm":
+        # a manager hears of a container's end later than who ended it
+        for wait_s in SETTLING_S:
+            if answer.status < 400 or answer.status >= 500 or _is_joined(cluster, held):
+                break
+            await asyncio.sleep(wait_s)
+            answer = await _ask_until_reached(engines, version, "DELETE", path)
     if answer.status in (204, 404):
         cluster.networks.forget(held)
     await reread(held.engines if held.network.is_local else engines[:1])
     return answer
+
+
+def _is_joined(cluster: Cluster, held: HeldNetwork) -> bool:
+    """Return whether a container that we know, in whatever state, is in a network."""
+    return any(held.network.id in each.container.networks.values() for each in cluster.index.by_id.values())
 
 
 async def _ask_until_reached(engines: Sequence[Engine], version: Version, method: str, path: str) -> Answer:

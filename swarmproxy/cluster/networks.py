@@ -9,6 +9,8 @@ from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, Conflict, NotFound
 from swarmproxy.model.network import Network
 
+REMEMBERED = 1024  # removed networks
+
 
 @dataclass(frozen=True, slots=True)
 class HeldNetwork:
@@ -34,8 +36,10 @@ class NetworkIndex:
     def __init__(self) -> None:
         self._by_id: dict[str, dict[Engine, Network]] = {}
         self._by_name: dict[str, dict[str, int]] = {}  # name: id: number of engines
+        self._by_label: dict[tuple[str, str], dict[str, int]] = {}  # (key, value): likewise
         self._ids: list[str] = []
         self._making: set[str] = set()
+        self._removed: dict[str, None] = {}  # the latest, oldest first
 
     def replace(self, engine: Engine, before: Mapping[str, Network], after: Mapping[str, Network]) -> None:
         """Take in that `engine` has the networks `after`, and no more those of `before`. Both by ID."""
@@ -47,6 +51,8 @@ class NetworkIndex:
                 self._put(engine, network)
 
     def _put(self, engine: Engine, network: Network) -> None:
+        if network.id in self._removed:
+            return
         holders = self._by_id.get(network.id)
         if holders is None:
             holders = self._by_id[network.id] = {}
@@ -54,27 +60,42 @@ class NetworkIndex:
         elif engine in holders:
             return
         holders[engine] = network
-        ids = self._by_name.setdefault(network.name, {})
-        ids[network.id] = ids.get(network.id, 0) + 1
+        for ids in self._groups_of(network):
+            ids[network.id] = ids.get(network.id, 0) + 1
 
     def _drop(self, engine: Engine, network: Network) -> None:
         holders = self._by_id.get(network.id)
-        if holders is None or holders.pop(engine, None) is None:
+        if holders is None or engine not in holders:
             return
+        network = holders.pop(engine)  # engines differ in what they say of a network that they share
         if not holders:
             del self._by_id[network.id]
             del self._ids[bisect.bisect_left(self._ids, network.id)]
-        ids = self._by_name[network.name]
-        ids[network.id] -= 1
-        if not ids[network.id]:
-            del ids[network.id]
-            if not ids:
-                del self._by_name[network.name]
+        for ids in self._groups_of(network):
+            ids[network.id] -= 1
+            if not ids[network.id]:
+                del ids[network.id]
+        if not self._by_name[network.name]:
+            del self._by_name[network.name]
+        for label in network.labels.items():
+            if not self._by_label[label]:
+                del self._by_label[label]
+
+    def _groups_of(self, network: Network) -> list[dict[str, int]]:
+        """Return where a network is counted: by its name, and by each of its labels."""
+        return [
+            self._by_name.setdefault(network.name, {}),
+            *(self._by_label.setdefault(label, {}) for label in network.labels.items()),
+        ]
 
     def forget(self, held: HeldNetwork) -> None:
-        """Drop a network whose removal an engine has confirmed; the lists of the others follow."""
+        """Drop a network whose removal an engine has confirmed, for good: workers of a swarm list it a while longer."""
         for engine in held.engines:
             self._drop(engine, held.network)
+        if not held.network.is_local:  # whose IDs are never used again
+            self._removed[held.network.id] = None
+            while len(self._removed) > REMEMBERED:
+                del self._removed[next(iter(self._removed))]
 
     @contextmanager
     def making(self, name: str) -> Iterator[None]:
@@ -95,6 +116,10 @@ class NetworkIndex:
     def named(self, name: str) -> list[HeldNetwork]:
         """The networks with exactly this name, in the order of their IDs."""
         return [held for network_id in sorted(self._by_name.get(name, ())) for held in self._held(network_id)]
+
+    def labelled(self, key: str, value: str) -> list[HeldNetwork]:
+        """The networks that have this label with this value, in the order of their IDs."""
+        return [held for network_id in sorted(self._by_label.get((key, value), ())) for held in self._held(network_id)]
 
     def names(self) -> Iterator[str]:
         """Every name, each once."""
@@ -138,6 +163,10 @@ class NetworkIndex:
         """Yield what has this ID: more than one if machines were copied with their local networks."""
         holders = self._by_id.get(network_id)
         if not holders:
+            return
+        if len(holders) == 1:
+            [(engine, network)] = holders.items()
+            yield HeldNetwork(network, (engine,))
             return
         shared = {engine: network for engine, network in holders.items() if not network.is_local}
         if shared:

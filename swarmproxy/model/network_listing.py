@@ -31,12 +31,14 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NetworkQuery:
-    """A parsed query. `names` and `ids` are looked at first: they can be had without looking at all networks."""
+    """A parsed query. Networks can be had by `names` or `label` without looking at all of them."""
 
     names: Callable[[str], bool] | None = None
     with_nodes: bool = False  # a name that is asked for holds a slash, so it may be `node/name`
     ids: Callable[[str], bool] | None = None
     tests: tuple[Callable[[Shown], bool], ...] = ()
+    label: tuple[str, str] | None = None  # one that every network shown has
+    needs_nodes: bool = False
     needs_use: bool = False
 
     @classmethod
@@ -45,11 +47,14 @@ class NetworkQuery:
         filters = parse_filters(text)
         check_keys(filters, KEYS)
         names, ids = filters.get("name", ()), filters.get("id", ())
+        labels = parse_labels(filters.get("label", ()))
         return cls(
             names=any_pattern(names) if names else None,
             with_nodes=any("/" in name for name in names),
             ids=any_pattern(ids) if ids else None,
             tests=tuple(make(filters) for key, make in _MAKERS.items() if filters.get(key)),
+            label=next(((key, value) for key, value in labels if value is not None), None),
+            needs_nodes="node" in filters or any("/" in name for name in names),
             needs_use="dangling" in filters,
         )
 

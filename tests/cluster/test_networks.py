@@ -107,6 +107,29 @@ def test_changes(full: NetworkIndex) -> None:
     assert full.find("mesh").engines == (TWO,)
 
 
+def test_forgotten(full: NetworkIndex) -> None:
+    """A shared network that was removed stays away, though workers list it a while longer."""
+    full.forget(full.find("mesh"))
+    again = network("cc11", "mesh", scope="swarm", fields=b"in use")
+    full.replace(ONE, {"cc11": network("cc11", "mesh", scope="swarm")}, {"cc11": again})
+    full.replace(ONE, {"cc11": again}, {})
+    assert "mesh" not in list(full.names())
+    full.forget(full.find("one/bridge"))
+    full.replace(ONE, {}, {"aa11": network("aa11", "bridge")})  # of a machine that was copied
+    assert full.find("one/bridge").network.id == "aa11"
+
+
+def test_labels() -> None:
+    """A shared network is found by its labels as long as an engine tells of them; others may not know them."""
+    told = Network(id="cc11", name="mesh", scope="swarm", labels={"a": "b"}, fields=b"more")
+    shared = index((ONE, told), (TWO, network("cc11", "mesh", scope="swarm")))
+    [held] = shared.labelled("a", "b")
+    assert set(held.engines) == {ONE, TWO}
+    shared.forget(held)
+    assert shared.labelled("a", "b") == []
+    assert list(shared) == []
+
+
 def test_renamed() -> None:
     """A network of the same ID with another name is found by that."""
     held = index((ONE, network("aa11", "old")))

@@ -1,15 +1,14 @@
-"""Compose projects with networks of their own, on plain engines and over a swarm of Docker's swarm mode."""
+"""Compose projects with networks of their own, on plain engines."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.clients import Cli, Done, cli, compose_1
+from tests.clients import cli, compose_1
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
+from tests.integration.networks_compose import SERVICE, Compose, address_of, nodes_of
 
-SERVICE = "image: busybox\n    stop_grace_period: 0s\n    command: [sleep, 1d]"
 FILE = f"""
 services:
   web:
@@ -24,35 +23,12 @@ networks:
 FILE_1 = f'version: "3.7"\n{FILE}'
 
 
-class Compose:
-    """A compose program of version 1 or 2 in the directory of a project."""
-
-    def __init__(self, tool: Cli, manager: Manager, directory: Path) -> None:
-        self.tool, self.manager, self.directory = tool, manager, directory
-
-    def __call__(self, project: str, *arguments: str) -> Done:
-        command = [] if self.tool.version == "1.29" else ["compose"]
-        file = str(self.directory / "compose.yaml")
-        return self.tool.run(self.manager.address, *command, "-f", file, "-p", project, *arguments, timeout_s=120.0)
-
-
 @pytest.fixture(params=["1.29", "28"])
 def compose(request: pytest.FixtureRequest, front: Manager, tmp_path: Path) -> Compose:
     """Return a compose program at a manager over two plain engines."""
     tool = compose_1() if request.param == "1.29" else cli(request.param)
     (tmp_path / "compose.yaml").write_text(FILE_1 if request.param == "1.29" else FILE)
     return Compose(tool, front, tmp_path)
-
-
-def nodes_of(manager: Manager, project: str) -> set[str]:
-    """Return the nodes with containers of a project."""
-    filters = json.dumps({"label": [f"com.docker.compose.project={project}"]})
-    listed = manager.get_json(f"/containers/json?all=1&filters={filters}".replace(" ", "").replace('"', "%22"))
-    return {name.split("/")[1] for each in listed for name in each["Names"] if name.count("/") == 2}
-
-
-def address_of(manager: Manager, name: str, network: str) -> str:
-    return str(manager.get_json(f"/containers/{name}/json")["NetworkSettings"]["Networks"][network]["IPAddress"])
 
 
 def test_projects(compose: Compose, front: Manager, engines: list[Engine]) -> None:
@@ -70,17 +46,12 @@ def test_projects(compose: Compose, front: Manager, engines: list[Engine]) -> No
     before = front.get_json(f"/containers/{web}/json")["Id"]
     compose("one", "up", "-d")
     assert front.get_json(f"/containers/{web}/json")["Id"] == before
-    compose("one", "up", "-d", "--scale", "db=3")
+    compose("one", "up", "-d", "--scale", "db=2")
     assert len(nodes_of(front, "one")) == 1
     for project in ("one", "two"):
         compose(project, "down")
+    compose("one", "up", "-d")  # wherever it is now
+    assert len(nodes_of(front, "one")) == 1
+    compose("one", "down")
     left = [network["Name"] for engine in engines for network in engine.get_json("/networks")]
     assert sorted(left) == sorted(["bridge", "host", "none"] * len(engines))
-
-
-def test_again(compose: Compose, front: Manager) -> None:
-    """A project that came down and comes up again works, wherever it is then."""
-    for _ in range(2):
-        compose("one", "up", "-d")
-        assert len(nodes_of(front, "one")) == 1
-        compose("one", "down")
