@@ -26,7 +26,9 @@ def test_drain(manager: Manager, engines: list[Engine]) -> None:
     first, second = (engine.name for engine in engines)
     run(manager, "old", node=first)
     stopped = create(manager, "stopped", node=first)
-    assert swarmproxy(manager, "node", "drain", first).stdout == f"{first}\n"
+    done = swarmproxy(manager, "node", "drain", first)
+    assert done.stdout == f"{first}\n"
+    assert f"WARNING: 2 containers have no reschedule policy and stay on {first}: old, stopped\n" in done.stderr
     assert availability(manager) == ["drain", "active"]
     run_some(manager, "new")
     assert set(places(manager).values()) == {first, second}

@@ -24,6 +24,7 @@ log = logging.getLogger("swarmproxy.api")
 router = APIRouter(tags=["nodes"])
 
 BODY_LIMIT = 1024 * 1024
+NAMED = 10  # of the containers that stay on a drained node
 ABSENT = "Absent"  # of a node that is no member now, but of which something was said
 
 Name = Annotated[str, Path(description="name, ID or address; a name that several nodes have is refused with 409")]
@@ -103,7 +104,10 @@ async def list_nodes(request: Request) -> list[NodeView]:
 @router.post("/nodes/{node:path}/drain")
 async def drain(node: Name, request: Request) -> Changed:
     """Place no more containers on a node, and move away those with a reschedule policy."""
-    return await _make(request, node, "drain")
+    changed = await _make(request, node, "drain")
+    members = cluster_of(request).engines()
+    engine = next((each for each in members if str(each.address) == changed.Node.Address), None)
+    return replace(changed, Warnings=[*changed.Warnings, *_staying(engine)]) if engine is not None else changed
 
 
 @router.post("/nodes/{node:path}/pause")
@@ -163,6 +167,20 @@ async def _have(request: Request, edit: Callable[[], NodeRecord]) -> Changed:
     said = {"node": view.Name, "availability": view.Availability, "labels": dict(view.OperatorLabels)}
     log.info("an operator changed a node", extra=said)
     return Changed(Node=view, Warnings=books.warnings)
+
+
+def _staying(engine: Engine) -> list[str]:
+    """Return a line about the containers that nobody may move, if there are any."""
+    names = sorted(each.name or each.id[:12] for each in engine.containers.values() if not each.is_movable)
+    if not names:
+        return []
+    more = [f"and {len(names) - NAMED} more"] if len(names) > NAMED else []
+    verb = (
+        "container has no reschedule policy and stays"
+        if len(names) == 1
+        else "containers have no reschedule policy and stay"
+    )
+    return [f"{len(names)} {verb} on {engine.name}: {', '.join([*names[:NAMED], *more])}"]
 
 
 def _find(request: Request, node: str) -> tuple[NodeRecord, Engine | None]:
