@@ -12,6 +12,7 @@ from swarmproxy.cluster.builds import Builds
 from swarmproxy.cluster.credentials import Credentials
 from swarmproxy.cluster.execs import Execs
 from swarmproxy.cluster.hub import Hub
+from swarmproxy.cluster.image_index import ImageIndex
 from swarmproxy.cluster.index import Index, Located
 from swarmproxy.cluster.membership import Membership
 from swarmproxy.cluster.networks import NetworkIndex
@@ -26,6 +27,7 @@ from swarmproxy.errors import NotFound, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version, advertised, parse
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event, Origin, swarm_event
+from swarmproxy.model.image import Image
 from swarmproxy.model.listing import ContainerQuery, Place, select
 from swarmproxy.model.network import Network
 from swarmproxy.model.volume import Volume
@@ -65,6 +67,7 @@ class Cluster:
     build: Callable[["Cluster", Address], Engine]
     clock: Callable[[], float]
     index: Index = field(default_factory=Index)
+    images: ImageIndex = field(init=False)
     networks: NetworkIndex = field(default_factory=NetworkIndex)
     volumes: VolumeIndex = field(default_factory=VolumeIndex)
     hub: Hub = field(default_factory=Hub)
@@ -84,6 +87,7 @@ class Cluster:
     _newest_of_each: frozenset[str] | None = None  # the newest API version of each engine; None: to be counted
 
     def __post_init__(self) -> None:
+        self.images = ImageIndex(self.clock)
         self.nodes = Nodes(lambda engine: self.reservations.on(engine), self.book)
         self.reservations = Reservations(self.index, self.nodes.mark)
         self.builds = Builds(self.reservations)
@@ -125,6 +129,7 @@ class Cluster:
         engine.on_change = functools.partial(self.nodes.mark, engine)
         for container in engine.containers.values():
             self.container_seen(engine, container)
+        self.images.replace(engine, {}, engine.images)
         self.networks.replace(engine, {}, engine.networks)
         self.volumes.replace(engine, {}, engine.volumes)
         self._newest_of_each = None
@@ -175,6 +180,11 @@ class Cluster:
         if not self.index.with_swarm_id(container.swarm_id):
             self.credentials.forget(container.swarm_id)
 
+    def images_read(self, engine: Engine, before: Mapping[str, Image]) -> None:
+        """Take in the images of an engine."""
+        if engine in self._present:
+            self.images.replace(engine, before, engine.images)
+
     def networks_read(self, engine: Engine, before: Mapping[str, Network]) -> None:
         """Take in the networks of an engine."""
         if engine in self._present:
@@ -224,6 +234,7 @@ class Cluster:
             container = self.index.drop(engine, container_id)
             if container is not None and container.swarm_id:
                 self.superseded.gone(engine, container)
+        self.images.replace(engine, engine.images, {})
         self.networks.replace(engine, engine.networks, {})
         self.volumes.replace(engine, engine.volumes, {})
         self.execs.forget(engine)

@@ -1,6 +1,7 @@
 """Which engines hold an image, and what is done on all of them."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
@@ -8,24 +9,20 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from swarmproxy.cluster.asking import ask_and_check
-from swarmproxy.cluster.broadcast import Report, StreamRequest, converse, read_images
+from swarmproxy.cluster.broadcast import AT_ONCE, Report, StreamRequest, converse, read_images
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.failures import Failure, combined
+from swarmproxy.cluster.image_index import Held
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import BadRequest, EngineError, EngineUnreachable, NotFound, SwarmError
+from swarmproxy.errors import EngineError, EngineUnreachable, NotFound, SwarmError
 from swarmproxy.model.apiversion import Version
-from swarmproxy.model.image import Image, matches, matches_id, split_reference
+from swarmproxy.model.image import Image, list_from_engine, matches, split_reference
 
+log = logging.getLogger("swarmproxy.cluster")
+
+LIST_TIMEOUT_S = 30.0
 REMOVE_TIMEOUT_S = 120.0
 TAG_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An image, and an engine that holds it."""
-
-    engine: Engine
-    image: Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,52 +57,51 @@ def has_image(engine: Engine, reference: str) -> bool:
     return any(matches(image, reference) for image in engine.images.values())
 
 
-def holders(cluster: Cluster, name: str) -> list[Held]:
-    """Return all engines that hold what `name` names, healthy or not, with the image on each.
+async def list_live(
+    engines: Sequence[Engine], extra: Sequence[str], version: Version
+) -> dict[Engine, dict[str, Image]]:
+    """Return the images of those of `engines` that answer, by ID, with what the parameters `extra` add to them.
 
-    A tag or digest comes before an ID: an image that is called `cafe` is meant, not one whose ID begins so.
-    Raises NotFound, BadRequest if `name` begins the IDs of several images.
+    One that is slow or refuses is left out.
     """
-    by_name: list[Held] = []
-    by_id: list[Held] = []
-    for engine in cluster.engines():
-        for image in engine.images.values():
-            if matches(image, name):
-                (by_id if matches_id(image.id, name) else by_name).append(Held(engine, image))
-    if not by_name and len({held.image.id for held in by_id}) > 1:
-        raise BadRequest(f"multiple IDs found with provided prefix: {name}")
-    found = by_name or by_id
-    if not found:
-        raise NotFound(f"No such image: {name}")
-    return found
+    path = f"/images/json?all=1&{'&'.join(f'{name}=1' for name in extra)}"
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def read(engine: Engine) -> list[Image] | None:
+        async with places:
+            try:
+                return list_from_engine(await ask_and_check(engine, version, "GET", path, timeout_s=LIST_TIMEOUT_S))
+            except SwarmError as error:
+                log.warning("images could not be listed", extra={"engine": engine.name, "error": str(error)})
+                return None
+
+    asked = [engine for engine in engines if engine.state is State.HEALTHY]
+    lists = await asyncio.gather(*(read(engine) for engine in asked))
+    return {
+        engine: {image.id: image for image in listed}
+        for engine, listed in zip(asked, lists, strict=True)
+        if listed is not None
+    }
 
 
 def owner(cluster: Cluster, name: str) -> Engine:
     """Return the healthy engine that is to answer for image `name`: of several that with the latest created.
 
     Raises NotFound, also if only engines that do not answer hold it, so that clients pull it; BadRequest as
-    `holders`.
+    `ImageIndex.holders`.
     """
-    return _best(holders(cluster, name), name)
+    found = healthy_holders(cluster, name)
+    return max(found, key=lambda held: (held.image.created, title(held.engine))).engine
 
 
-def owner_of_all(cluster: Cluster, names: Sequence[str]) -> Engine:
-    """Return a healthy engine that holds all of `names`: a save needs one. Raises as `owner`."""
-    if not names:
-        raise BadRequest("no image was named")
-    found = [holders(cluster, name) for name in names]
-    common = set.intersection(*({id(held.engine) for held in each} for each in found))
-    if not common:
-        raise NotFound(f"No such image: no node holds all of {', '.join(names)}")
-    return _best([held for held in found[0] if id(held.engine) in common], ", ".join(names))
-
-
-def _best(found: list[Held], name: str) -> Engine:
+def healthy_holders(cluster: Cluster, name: str) -> list[Held]:
+    """Return the healthy engines that hold what `name` names. Raises as `owner`."""
+    found = cluster.images.holders(name)
     healthy = [held for held in found if held.engine.state is State.HEALTHY]
     if not healthy:
         nodes = ", ".join(sorted({title(held.engine) for held in found}))
         raise NotFound(f"No such image: {name} (only on nodes that do not answer: {nodes})")
-    return max(healthy, key=lambda held: (held.image.created, title(held.engine))).engine
+    return healthy
 
 
 async def remove(cluster: Cluster, name: str, query: str, version: Version) -> list[msgspec.Raw]:
@@ -115,7 +111,7 @@ async def remove(cluster: Cluster, name: str, query: str, version: Version) -> l
     conflict if that is why no engine removed it, and otherwise names each node that could not remove it,
     though others did.
     """
-    engines = _engines_of(holders(cluster, name))
+    engines = _engines_of(cluster.images.holders(name))
     path = f"/images/{quote(name, safe='/:@')}{query}"
     results = await asyncio.gather(*(_remove_on(engine, path, version) for engine in engines))
     removed: dict[bytes, msgspec.Raw] = {}
@@ -160,9 +156,7 @@ async def tag(cluster: Cluster, name: str, query: str, version: Version) -> None
 
     `query` is passed on. Raises as `owner`, and names the nodes that refused.
     """
-    found = holders(cluster, name)
-    _best(found, name)
-    engines = [engine for engine in _engines_of(found) if engine.state is State.HEALTHY]
+    engines = _engines_of(healthy_holders(cluster, name))
     path = f"/images/{quote(name, safe='/:@')}/tag{query}"
     results = await asyncio.gather(*(_tag_on(engine, path, version) for engine in engines))
     failures = [(title(engine), error) for engine, error in zip(engines, results, strict=True) if error is not None]

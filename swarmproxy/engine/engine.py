@@ -70,6 +70,7 @@ class Engine:
         self._inventory = Inventory(
             seen=lambda container: observer.container_seen(self, container),
             gone=lambda container_id: observer.container_gone(self, container_id),
+            images_read=lambda before: observer.images_read(self, before),
             networks_read=lambda before: observer.networks_read(self, before),
             volumes_read=lambda before: observer.volumes_read(self, before),
             changed=lambda: self.on_change(),

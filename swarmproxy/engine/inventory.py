@@ -101,6 +101,7 @@ class Inventory:
         *,
         seen: Callable[[Container], None],
         gone: Callable[[str], None],
+        images_read: Callable[[Mapping[str, Image]], None],
         networks_read: Callable[[Mapping[str, Network]], None],
         volumes_read: Callable[[Mapping[str, Volume]], None],
         changed: Callable[[], None] = lambda: None,
@@ -108,6 +109,7 @@ class Inventory:
         self._seen = seen
         self._gone = gone
         self._networks_read = networks_read  # with those of before
+        self._images_read = images_read
         self._volumes_read = volumes_read
         self._changed = changed
         self._clock = 0
@@ -213,6 +215,12 @@ class Inventory:
             self.usage.add(container, cpus, gpus)
         self.touch()
 
+    def take_images(self, images: Iterable[Image]) -> None:
+        """Take in all images that the engine has."""
+        before, self.images = self.images, {each.id: each for each in images}
+        if self.images != before:
+            self._images_read(before)
+
     def take_networks(self, networks: Iterable[Network]) -> None:
         """Take in all networks that the engine has."""
         before, self.networks = self.networks, {each.id: each for each in networks}
@@ -229,7 +237,7 @@ class Inventory:
         """Forget everything: another engine stands at the address."""
         for container_id in list(self.containers):
             self.drop(container_id)
-        self.images = {}
+        self.take_images(())
         self.take_networks(())
         self.take_volumes(())
         self.touch()

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from swarmproxy.engine.health import State
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event
+from swarmproxy.model.image import Image
 from swarmproxy.model.network import Network
 from swarmproxy.model.volume import Volume
 
@@ -15,8 +16,11 @@ E = TypeVar("E", contravariant=True)  # the engine
 class ListObserver(Protocol[E]):
     """Is told of the lists that engines give as a whole, at once after one was taken in."""
 
+    def images_read(self, engine: E, before: Mapping[str, Image], /) -> None:
+        """Take in `engine.images`, of which `before` was known. None is left when it becomes Pending."""
+
     def networks_read(self, engine: E, before: Mapping[str, Network], /) -> None:
-        """Take in `engine.networks`, of which `before` was known. None is left when it becomes Pending."""
+        """Take in `engine.networks`, likewise."""
 
     def volumes_read(self, engine: E, before: Mapping[str, Volume], /) -> None:
         """Take in `engine.volumes`, likewise."""

@@ -229,7 +229,7 @@ class Refresher:
     async def _read_images(self, _key: str) -> None:
         body = await self._client.list_images()
         if self._is_news("images", body):
-            self._inventory.images = {image.id: image for image in read_images(body)}
+            self._inventory.take_images(read_images(body))
             self._inventory.touch()
 
     async def _read_networks(self, _key: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from swarmproxy.cluster import images
 from swarmproxy.cluster.broadcast import StreamRequest, converse
 from swarmproxy.cluster.images import Pulls
+from swarmproxy.cluster.saving import Part, parts_for
 from swarmproxy.engine.engine import State
 from swarmproxy.errors import BadRequest, EngineError, EngineUnreachable, NotFound, SwarmError
 from tests.cluster.image_daemon import Asked, ImageDaemon, clustered, engine_of, lose
@@ -47,17 +48,21 @@ async def test_owner_is_healthy() -> None:
             images.owner(cluster, "first:1")
 
 
-async def test_owner_of_several_images() -> None:
-    """A save needs one engine that holds all the images."""
+async def test_parts_of_a_save() -> None:
+    """A save asks one engine if that holds all the images, and else as few as it takes."""
     first, second = ImageDaemon("n0"), ImageDaemon("n1")
     first.hold("aa11", "a:1")
     second.hold("aa11", "a:1")
     second.hold("bb11", "b:1")
     first.hold("cc11", "c:1")
     async with clustered([first, second]) as cluster:
-        assert images.owner_of_all(cluster, ["a:1", "b:1"]) is engine_of(cluster, second)
-        with pytest.raises(NotFound, match="no node holds all of b:1, c:1"):
-            images.owner_of_all(cluster, ["b:1", "c:1"])
+        one, other = engine_of(cluster, first), engine_of(cluster, second)
+        assert parts_for(cluster, ["a:1", "b:1"]) == [Part(other, ("a:1", "b:1"))]
+        assert parts_for(cluster, ["b:1", "c:1", "a:1"]) == [Part(other, ("b:1", "a:1")), Part(one, ("c:1",))]
+        with pytest.raises(NotFound, match="No such image: d:1"):
+            parts_for(cluster, ["a:1", "d:1"])
+        with pytest.raises(BadRequest, match="no image was named"):
+            parts_for(cluster, [])
         assert images.has_image(engine_of(cluster, first), "c:1")
         assert not images.has_image(engine_of(cluster, second), "c:1")
 
@@ -167,7 +172,7 @@ async def test_tag_on_all_holders() -> None:
         await images.tag(cluster, "app:1", "?repo=new&tag=1", VERSION)
         assert [len(daemon.asked_for) for daemon in daemons] == [1, 1, 0]
         assert daemons[0].asked_for[0].target == "/v1.44/images/app:1/tag?repo=new&tag=1"
-        assert {held.engine.name for held in images.holders(cluster, "new:1")} == {"n0", "n1"}
+        assert {held.engine.name for held in cluster.images.holders("new:1")} == {"n0", "n1"}
         daemons[1].script = fails
         with pytest.raises(EngineError, match=r"^n1: disk on fire$"):
             await images.tag(cluster, "app:1", "?repo=new&tag=1", VERSION)

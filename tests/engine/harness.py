@@ -10,6 +10,7 @@ from swarmproxy.engine.engine import Claim, Engine, State
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event
+from swarmproxy.model.image import Image
 from swarmproxy.model.network import Network
 from swarmproxy.model.volume import Volume
 from swarmproxy.wire.address import Address
@@ -44,6 +45,7 @@ class Recorder:
         self.events: list[Event] = []
         self.seen: list[Container] = []
         self.gone: list[str] = []
+        self.images_before: Mapping[str, Image] = {}
 
     def container_seen(self, _engine: Engine, container: Container) -> None:
         self.seen.append(container)
@@ -52,6 +54,9 @@ class Recorder:
     def container_gone(self, _engine: Engine, container_id: str) -> None:
         self.gone.append(container_id)
         self.told.append(("gone", container_id))
+
+    def images_read(self, _engine: Engine, before: Mapping[str, Image]) -> None:
+        self.images_before = before
 
     def networks_read(self, engine: Engine, before: Mapping[str, Network]) -> None:
         self.told.append(("networks", (sorted(before), sorted(engine.networks))))

@@ -14,7 +14,13 @@ def inventory() -> Inventory:
 
 
 def telling(*, seen: Callable[[Container], None], gone: Callable[[str], None]) -> Inventory:
-    return Inventory(seen=seen, gone=gone, networks_read=lambda _before: None, volumes_read=lambda _before: None)
+    return Inventory(
+        seen=seen,
+        gone=gone,
+        images_read=lambda _before: None,
+        networks_read=lambda _before: None,
+        volumes_read=lambda _before: None,
+    )
 
 
 def test_older_reading() -> None:
