@@ -73,8 +73,9 @@ class Dispatch:
                 exchange, target = exchange_of(scope), whole_target(scope)
                 if await self._replica.pass_on(exchange, target, upgrade=upgrade, endless=endless):
                     return
-            if found is not None and (version is None or version >= found[0].as_it_is_from):
-                await self._forwarder.forward(scope, version or self._cluster.api_version(), path, *found)
+            asked_in = version or self._cluster.api_version()
+            as_it_is = found is not None and (version is None or version >= found[0].as_it_is_from)
+            if found is not None and as_it_is and await self._forwarder.forward(scope, asked_in, path, *found):
                 return
         except SwarmError as error:
             log_refusal(scope, error)

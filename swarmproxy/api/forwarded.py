@@ -77,11 +77,12 @@ _CONTAINERS = _rows(
 }
 _CHECKPOINT = "/checkpoints/"
 _EXECS = _rows(Owner.EXEC, soon="GET:json POST:resize", upgrades="POST:start")
-_IMAGES = _rows(Owner.IMAGE, soon="GET:history", streams="GET:get POST:push") | {
+_IMAGES = _rows(Owner.IMAGE, soon="GET:history GET:attestations", streams="GET:get POST:push") | {
     ("GET", "json"): Route(owner=Owner.IMAGE, action="json", answers_within_s=SOON_S, as_it_is_from=(1, 44)),
 }
 _COMMIT = Route(owner=Owner.COMMITTED, finish=True, makes_image=True)
 _SAVE = Route(owner=Owner.SAVED)
+_DISTRIBUTION = _rows(Owner.ANYONE, soon="GET:json")
 _BUILDS = {
     ("POST", "/build"): Route(owner=Owner.BUILD),
     ("POST", "/build/cancel"): Route(owner=Owner.CANCELLED),
@@ -123,6 +124,8 @@ def match(method: str, path: str) -> tuple[Route, str] | None:
         return _SAVE, ""
     if route := _ANYONE.get((method, path)) or _BUILDS.get((method, path)):
         return route, ""
+    if path.startswith("/distribution/"):
+        return _match(_DISTRIBUTION, method, path[14:])
     if path.startswith("/images/"):
         return _match(_IMAGES, method, path[8:])
     if path.startswith("/plugins/"):

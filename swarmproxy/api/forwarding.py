@@ -11,7 +11,8 @@ from swarmproxy.api.plugin_requests import plugin_request
 from swarmproxy.cluster.asking import unreachable, versioned
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.images import owner as image_owner
-from swarmproxy.cluster.images import owner_of_all
+from swarmproxy.cluster.made import made_last
+from swarmproxy.cluster.saving import parts_for
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineUnreachable
 from swarmproxy.model.apiversion import Version
@@ -35,11 +36,14 @@ class Forwarder:
         self._headers = headers
         self._options: dict[Route, RelayOptions] = {}  # of routes without effect, made once
 
-    async def forward(self, scope: Scope, version: Version, path: str, route: Route, name: str) -> None:
-        """Let the engine answer. `path` has no version. Raises SwarmError while nothing has been answered."""
+    async def forward(self, scope: Scope, version: Version, path: str, route: Route, name: str) -> bool:
+        """Let the engine answer. `path` has no version. Raises SwarmError while nothing has been answered.
+
+        Returns False if there is no one engine that could: the answer is to be made of several.
+        """
         if route.owner in BUILDS:
             await self._builder.forward(exchange_of(scope), scope, version, route.owner)
-            return
+            return True
         query: bytes = scope["query_string"]
         container_id = ""
         headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -62,14 +66,22 @@ class Forwarder:
                 path = f"/exec/{quote(name)}/{route.action}"
             case Owner.IMAGE:
                 await self._cluster.images_settled()
-                engine = image_owner(self._cluster, name)
+                if route.action == "push":
+                    tag = dict(parse_qsl(query.decode("latin-1"))).get("tag", "")
+                    engine = await made_last(self._cluster, name, tag, version)
+                else:
+                    engine = image_owner(self._cluster, name)
                 path = f"/images/{quote(name, safe='/:@')}/{route.action}"
             case Owner.SAVED:
                 await self._cluster.images_settled()
                 names = [value for key, value in parse_qsl(query.decode("latin-1")) if key == "names"]
-                engine = owner_of_all(self._cluster, names)
+                parts = parts_for(self._cluster, names)
+                if len(parts) > 1:
+                    return False
+                engine = parts[0].engine
             case Owner.ANYONE:
                 engine = self._cluster.any_healthy()
+                path = quote(path, safe="/:@")
             case Owner.PLUGIN | Owner.NEW_PLUGIN:
                 asked = await plugin_request(self._cluster, scope, version, route, name)
                 engine, path, query, headers = asked.engine, asked.path, asked.query, asked.headers
@@ -88,6 +100,7 @@ class Forwarder:
                 effect()
         if status and route.answers_within_s is not None:
             engine.note_success()  # the end of a stream says nothing of the engine: its answer came long ago
+        return True
 
     def _how(self, route: Route, engine: Engine, container_id: str) -> tuple[RelayOptions, list[Effect]]:
         """Return how to relay, and the list in which what is to be done afterwards will stand."""

@@ -12,9 +12,11 @@ from fastapi import APIRouter, Request, Response
 from swarmproxy.api.broadcasts import BroadcastReply
 from swarmproxy.api.progress import IMPORTING, Board, Wording, loading, pulling
 from swarmproxy.api.requests import cluster_of, flag, json_reply, version_of
+from swarmproxy.api.streams import CutWhenItFails
 from swarmproxy.cluster import images
 from swarmproxy.cluster.broadcast import Broadcast, StreamRequest
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.saving import merged, parts_for
 from swarmproxy.cluster.tee import Tee
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, Unavailable
@@ -26,6 +28,8 @@ router = APIRouter()
 NODE = "node"
 NODE_HEADER = "x-swarmproxy-node"
 _PASSED_ON = frozenset(("content-type", "user-agent", "x-registry-auth", "x-registry-config"))
+
+_WORKED_OUT = ("shared-size", "manifests", "identity")  # from API 1.42, 1.47 and 1.54 on
 
 
 @router.post("/images/create")
@@ -50,14 +54,29 @@ async def load(request: Request) -> Response:
 
 @router.get("/images/json")
 async def list_all(request: Request) -> Response:
-    """List the images of all nodes, one item for each ID, from what the cluster knows."""
+    """List the images of all nodes, one item for each ID, from what the cluster knows.
+
+    For what engines work out only when they are asked, they are asked.
+    """
     cluster = cluster_of(request)
     await cluster.images_settled()
     version = version_of(request)
     query = ImageQuery.parse(dict(request.query_params), version=version, now_ns=time.time_ns())
     engines = sorted(cluster.engines(), key=lambda engine: engine.state is not State.HEALTHY)
-    holders = [Holder((engine.name, engine.id), engine.images) for engine in engines]
+    live = {}
+    if extra := [name for name in _WORKED_OUT if flag(request.query_params, name)]:
+        live = await images.list_live(engines, extra, version)
+    holders = [Holder((engine.name, engine.id), live.get(engine, engine.images)) for engine in engines]
     return json_reply(b"[" + b",".join(list_images(holders, query, version=version)) + b"]\n")
+
+
+@router.get("/images/get")
+async def save(request: Request) -> Response:
+    """Save images that no one node has all of, in one archive."""
+    pairs = parse_qsl(request.url.query, keep_blank_values=True)
+    parts = parts_for(cluster_of(request), [value for name, value in pairs if name == "names"])
+    others = [(name, value) for name, value in pairs if name != "names"]
+    return CutWhenItFails(merged(parts, others, version_of(request)), "application/x-tar")
 
 
 @router.delete("/images/{name:path}")

@@ -319,6 +319,11 @@ class AsgiExchange:
         if last:
             self.end_answer(keep_alive=self.keep_alive)
 
+    def cut(self) -> None:
+        """End the connection in the middle of the answer, so that nobody takes what has come for the whole."""
+        self.answer_ended = True
+        self.connection.transport.abort()
+
     def end_answer(self, *, keep_alive: bool) -> None:
         """Note that the client has its whole answer."""
         self.answer_ended = True

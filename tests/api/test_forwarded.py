@@ -27,6 +27,8 @@ from swarmproxy.api.forwarded import Owner, match
         ("POST", "/grpc", Owner.CONTROL, "", ""),
         ("GET", "/images/get", Owner.SAVED, "", ""),
         ("GET", "/images/registry:5000/a/b:1/json", Owner.IMAGE, "registry:5000/a/b:1", "json"),
+        ("GET", "/images/a/b/attestations", Owner.IMAGE, "a/b", "attestations"),
+        ("GET", "/distribution/reg:5000/a/b:1/json", Owner.ANYONE, "reg:5000/a/b:1", "json"),
         ("POST", "/images/a/b/push", Owner.IMAGE, "a/b", "push"),
         ("GET", "/containers/web/checkpoints", Owner.CONTAINER, "web", "checkpoints"),
         ("POST", "/containers/node-1/web/checkpoints", Owner.CONTAINER, "node-1/web", "checkpoints"),

@@ -1,13 +1,19 @@
 """Images: the list, and what is done on several nodes at once."""
 
+import io
 import json
+import tarfile
 from typing import Any
+
+import httpx
+import pytest
 
 from tests.api.image_front import Front, of_node
 from tests.cluster.image_daemon import Asked, lose
 from tests.compat.daemon import Daemon
 from tests.compat.row import Table
 from tests.compat.swarm import message, swarm
+from tests.hosts.images import add_file
 
 table = Table("Images")
 
@@ -278,15 +284,84 @@ async def removed_once() -> None:
         assert (await manager.client.delete("/images/app:1")).json() == [{"Untagged": "app:1"}]
 
 
-@table.kept("save", "`docker save` of several images")
+@table.changed(
+    "save",
+    "`docker save` of several images",
+    classic="From one healthy node that holds all of them; 404 if there is none.",
+    why="Images that were built are on one node each, and belong together all the same.",
+)
 async def save() -> None:
-    """From one healthy node that holds all of them; 404 if there is none."""
+    """From one node if it holds all; else one archive out of several, cut off visibly if one of them fails."""
     first, second = _two()
     first.hold("aa11", "a:1")
     second.hold("aa11", "a:1")
     second.hold("bb11", "b:1")
+    first.hold("cc11", "c:1")
     second.answers["/images/get"] = (200, b"tar")
+    first.answers["/images/get"] = (200, _archive("c:1"))
     async with swarm(first, second) as manager:
         assert (await manager.client.get("/images/get?names=a:1&names=b:1")).content == b"tar"
+        second.answers["/images/get"] = (200, _archive("b:1"))
+        both = (await manager.client.get("/images/get?names=c:1&names=b:1")).content
+        with tarfile.open(fileobj=io.BytesIO(both)) as tar:
+            table = tar.extractfile("manifest.json")
+            assert table is not None
+            assert [image["RepoTags"] for image in json.load(table)] == [["c:1"], ["b:1"]]
+        second.answers["/images/get"] = (200, _archive("b:1")[:700])
+        with pytest.raises(httpx.RemoteProtocolError):
+            await manager.client.get("/images/get?names=c:1&names=b:1")
+        second.answers["/images/get"] = (500, b'{"message":"disk full"}')
+        first.answers["/images/get"] = (500, b'{"message":"disk full"}')
+        assert message(await manager.client.get("/images/get?names=c:1&names=b:1")) == (500, "disk full")
         await lose(manager.cluster, second)
         assert (await manager.client.get("/images/get?names=a:1&names=b:1")).status_code == 404
+
+
+def _archive(tag: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        add_file(tar, f"layer of {tag}", b"x" * 1000)
+        add_file(tar, "manifest.json", json.dumps([{"RepoTags": [tag]}]).encode())
+    return buffer.getvalue()
+
+
+@table.mended(
+    "push",
+    "`docker push` of a name that stands for different images on several nodes",
+    classic="Any of them.",
+    why="Built, pushed, and something else arrived.",
+)
+async def push() -> None:
+    """The one that was built or tagged last, as its engine says, or as was seen from here."""
+    first, second = _two()
+    first.hold("aa11", "reg/app:1", created=1)
+    second.hold("bb11", "reg/app:1", created=2)
+
+    async def pushes(asked: Asked) -> None:
+        await asked.body()
+        await asked.begin()
+        await asked.end()
+
+    first.script = second.script = pushes
+    async with swarm(first, second) as manager:
+        for daemon, tagged in ((second, ""), (first, "2026-01-02T00:00:00Z"), (second, "2026-01-03T00:00:00Z")):
+            inspected = {"Id": "x", "Metadata": {"LastTagTime": tagged or "0001-01-01T00:00:00Z"}}
+            daemon.answers["/images/reg/app:1/json"] = (200, json.dumps(inspected).encode())
+            assert (await manager.post("/images/reg/app/push?tag=1")).status_code == 200
+            assert daemon.asked_for.pop().path == "/images/reg/app/push"
+        assert (await manager.post("/images/reg/app/push")).status_code == 200  # all tags
+        assert message(await manager.post("/images/reg/app/push?tag=2")) == (404, "No such image: reg/app:2")
+
+
+@table.changed(
+    "distribution",
+    "`GET /distribution/<name>/json`",
+    classic="404.",
+    why="`docker service create` and `docker trust` ask a registry through it.",
+)
+async def distribution() -> None:
+    """Any healthy node asks the registry, with the client's own credentials."""
+    daemon = Daemon()
+    daemon.answers["/distribution/reg:5000/a/b:1/json"] = (200, b'{"Descriptor":{}}')
+    async with swarm(daemon) as manager:
+        assert (await manager.client.get("/distribution/reg:5000/a/b:1/json")).json() == {"Descriptor": {}}

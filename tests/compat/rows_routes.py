@@ -177,13 +177,6 @@ async def checkpoints() -> None:
         assert (await manager.client.delete("/containers/node-1/web/checkpoints/one")).status_code == 204
 
 
-@table.kept("never-routed", "`/distribution`")
-async def never_routed(standing: Front) -> None:
-    """404."""
-    for request, said in await _ask(standing, "/distribution/a/json"):
-        assert said == PAGE_NOT_FOUND, request
-
-
 @table.changed(
     "prune",
     "`docker container prune`, `docker image prune` and `docker builder prune`",

@@ -1,12 +1,14 @@
-"""A registry with one image, on the bridge: enough for engines to pull from, with credentials if wanted."""
+"""A registry on the bridge with one image under every name, to pull from and push to, with credentials if wanted."""
 
 import base64
 import hashlib
 import http.server
 import io
+import itertools
 import json
 import tarfile
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,10 @@ class Registry:
     credentials: str = ""  # "user:password"; empty: anybody may pull
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifest: bytes = b""
+    pushed: dict[str, bytes] = field(default_factory=dict)  # manifests by "name:tag"
+
+    _parts: dict[str, bytearray] = field(default_factory=dict)  # of blobs, by the path of their upload
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         with tarfile.open(fileobj=io.BytesIO(busybox_archive(labels={"from": "registry"}))) as tar:
@@ -45,6 +51,27 @@ class Registry:
         digest = digest_of(content)
         self.blobs[digest] = content
         return {"mediaType": media_type, "size": len(content), "digest": digest}
+
+    def take(self, method: str, target: str, content: bytes) -> tuple[int, dict[str, str]]:
+        """Take in a part of a push; return status and headers."""
+        path, _, query = target.partition("?")
+        name, _, rest = path.removeprefix("/v2/").partition("/manifests/")
+        if method == "PUT" and rest:
+            self.pushed[f"{name}:{rest}"] = content
+            return 201, {"Docker-Content-Digest": digest_of(content)}
+        if method == "POST":
+            return 202, {"Location": f"{path}session-{next(self._numbers)}", "Range": "0-0"}
+        part = self._parts.setdefault(path, bytearray())
+        part += content
+        if method == "PUT":
+            digest = urllib.parse.parse_qs(query)["digest"][0]
+            self.blobs[digest] = bytes(self._parts.pop(path))
+            return 201, {"Docker-Content-Digest": digest}
+        return 202, {"Location": path, "Range": f"0-{len(part) - 1}"}
+
+    def image_id(self, name: str) -> str:
+        """Return the ID of the image that was pushed as `name`."""
+        return str(json.loads(self.pushed[name])["config"]["digest"])
 
     def answer(self, path: str, authorization: str) -> tuple[int, bytes, str]:
         """Return status, body and media type."""
@@ -85,6 +112,26 @@ def serving(ip: str, *, credentials: str = "") -> Iterator[Registry]:
                 self.wfile.write(body)
 
         do_HEAD = do_GET  # noqa: N815
+
+        def do_POST(self) -> None:
+            status, headers = registry.take(self.command, self.path, self.body())
+            self.send_response(status)
+            for name, value in {"Docker-Distribution-Api-Version": "registry/2.0", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_PATCH = do_PUT = do_POST  # noqa: N815
+
+        def body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            content = b""
+            while size := int(self.rfile.readline(), 16):
+                content += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return content
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""

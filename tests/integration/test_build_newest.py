@@ -18,6 +18,10 @@ def test_every_way(start_engines: StartEngines, start_manager: StartManager, tmp
         build(manager, how, "-t", f"made:{number}", directory)
         assert len(holders(engines, f"made:{number}")) == 1
         assert manager.docker("run", "--rm", f"made:{number}").stdout == f"{how}\n"
+    plain, asked = (manager.get_json(f"/images/json{query}") for query in ("", "?shared-size=1"))
+    assert {image["SharedSize"] for image in plain} == {-1}
+    assert all(image["SharedSize"] > 0 for image in asked)
+    assert len(plain) == len(asked)
 
 
 def test_old_and_new(start_engines: StartEngines, start_manager: StartManager, tmp_path: Path) -> None:
