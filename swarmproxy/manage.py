@@ -23,6 +23,7 @@ from swarmproxy.api import app as api
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
 from swarmproxy.cluster.explaining import Explainer
+from swarmproxy.cluster.image_moves import ImageMover
 from swarmproxy.cluster.images import Pulls
 from swarmproxy.cluster.moves import Mover
 from swarmproxy.cluster.placement import Placement
@@ -73,6 +74,7 @@ async def _manage(settings: Settings) -> int:
 
     cluster = Cluster(build, time.time)
     placement = Placement(cluster, _ranking(settings), Pulls(), new_swarm_id, create_retries=settings.create_retry)
+    placement.image_moves = ImageMover(cluster) if settings.image_move else None
     books = Bookkeeping(
         cluster.book,
         keeper,

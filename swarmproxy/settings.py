@@ -96,6 +96,9 @@ class Settings:
     overcommit: float = 0.05  # of memory and CPU, over what an engine has; more than -1
     create_retry: int = 0
     names: Names = "auto"
+    image_platform: bool = True  # containers go to nodes that their image is made for
+    image_ties: bool = True  # of equal nodes, one that holds the image comes first
+    image_move: bool = True  # an image that a node cannot pull is brought from another node
     reschedule_after_s: float = 30.0  # for so long a node may be silent before its containers move
     default_network: DefaultNetwork = "auto"  # the driver of networks that ask for none
     replication: Replication | None = None

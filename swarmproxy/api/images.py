@@ -4,6 +4,7 @@ Questions about one image are forwarded, see `forwarded`.
 """
 
 import time
+from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -14,12 +15,13 @@ from swarmproxy.api.progress import IMPORTING, Board, Wording, loading, pulling
 from swarmproxy.api.requests import cluster_of, flag, json_reply, version_of
 from swarmproxy.api.streams import CutWhenItFails
 from swarmproxy.cluster import images
-from swarmproxy.cluster.broadcast import Broadcast, StreamRequest
+from swarmproxy.cluster.broadcast import Broadcast, Rescue, StreamRequest, Tell
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.placement import Placement
 from swarmproxy.cluster.saving import merged, parts_for
 from swarmproxy.cluster.tee import Tee
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import BadRequest, Unavailable
+from swarmproxy.errors import BadRequest, EngineUnreachable, SwarmError, Unavailable
 from swarmproxy.model.image import familiar
 from swarmproxy.model.image_listing import Holder, ImageQuery, list_images
 
@@ -39,7 +41,7 @@ async def create(request: Request) -> Response:
     if reference := parameters.get("fromImage", ""):
         if tag := parameters.get("tag", ""):
             reference += f"@{tag}" if ":" in tag else f":{tag}"
-        return _broadcast(request, pulling(familiar(reference)), with_body=False)
+        return _broadcast(request, pulling(familiar(reference)), with_body=False, rescue=_moving(request, reference))
     source = parameters.get("fromSrc", "")
     if not source:
         raise BadRequest("no image to pull (fromImage) and no source to import (fromSrc)")
@@ -97,7 +99,26 @@ async def tag(name: str, request: Request) -> Response:
     return Response(status_code=201)
 
 
-def _broadcast(request: Request, wording: Wording, *, with_body: bool) -> Response:
+def _moving(request: Request, reference: str) -> Rescue | None:
+    """Return what moves an image that a node cannot pull from one that could, or that held it before."""
+    placement: Placement = request.app.state.placement
+    mover, version = placement.image_moves, version_of(request)
+    if mover is None:
+        return None
+
+    async def move(engine: Engine, error: SwarmError, done: Sequence[Engine], tell: Tell) -> SwarmError | None:
+        if isinstance(error, EngineUnreachable) or (not done and images.has_image(engine, reference)):
+            return error
+        try:
+            await mover.bring(reference, engine, version, fresh=done, tell=tell)
+        except SwarmError:
+            return error
+        return None
+
+    return move
+
+
+def _broadcast(request: Request, wording: Wording, *, with_body: bool, rescue: Rescue | None = None) -> Response:
     """Send the request on as it is, to the nodes that are to take part."""
     taking_part, left_out = _nodes(cluster_of(request), request)
     path = f"{request.scope['path']}{_query(request)}"
@@ -106,7 +127,8 @@ def _broadcast(request: Request, wording: Wording, *, with_body: bool) -> Respon
     ]
     asked = StreamRequest(path=path, version=version_of(request), headers=passed_on)
     tee = Tee() if with_body else None
-    return BroadcastReply(Broadcast(taking_part, asked, tee=tee), Board(wording, taking_part, left_out), tee=tee)
+    broadcast = Broadcast(taking_part, asked, tee=tee, rescue=rescue)
+    return BroadcastReply(broadcast, Board(wording, taking_part, left_out), tee=tee)
 
 
 def _nodes(cluster: Cluster, request: Request) -> tuple[list[Engine], list[Engine]]:

@@ -44,6 +44,11 @@ log = logging.getLogger("swarmproxy")
 
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
+IMAGE_SWITCHES = {
+    "swarm.imageplatform": "image_platform",
+    "swarm.imageties": "image_ties",
+    "swarm.imagemove": "image_move",
+}
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 """The engine that is served when no discovery is named: the one on this machine."""
 
@@ -55,6 +60,7 @@ CLUSTER_OPTIONS = frozenset(
         "swarm.network",
         "swarm.overcommit",
         RESCHEDULE_AFTER,
+        *IMAGE_SWITCHES,
     }
 )
 
@@ -137,6 +143,7 @@ def read_settings(
         overcommit=overcommit,
         create_retry=create_retry,
         names=names,
+        **_image_switches(options),
         reschedule_after_s=_reschedule_after(options),
         default_network=_default_network(options),
         replication=_replication(flags, url),
@@ -242,6 +249,16 @@ def _create_retry(options: Mapping[str, str]) -> int:
     if count < 0:
         raise ConfigError(f"swarm.createretry can not be negative, {count} is invalid")
     return count
+
+
+def _image_switches(options: Mapping[str, str]) -> dict[str, bool]:
+    switches: dict[str, bool] = {}
+    for key, field in IMAGE_SWITCHES.items():
+        text = options.get(key, "on")
+        if text not in ("on", "off"):
+            raise ConfigError(f'{key} should be on or off, "{text}" is invalid')
+        switches[field] = text == "on"
+    return switches
 
 
 def _names(options: Mapping[str, str]) -> Names:

@@ -95,12 +95,14 @@ class Ended:
 
 Report = Begun | Said | Ended
 Tell = Callable[[Report], Awaitable[None]]
+Rescue = Callable[[Engine, SwarmError, Sequence[Engine], Tell], Awaitable[SwarmError | None]]
 
 
 class Broadcast:
     """One request to several engines: `run` carries it out while `next` tells of it.
 
-    An engine that fails harms no other.
+    An engine that fails harms no other. Once all have ended, `rescue` is given those that failed, with why, and those
+    that did not; it returns what is left of the failure.
     """
 
     def __init__(
@@ -110,10 +112,13 @@ class Broadcast:
         *,
         tee: Tee | None = None,
         silence_s: float = SILENCE_S,
+        rescue: Rescue | None = None,
     ) -> None:
         self.engines = tuple(engines)
         self._request = request
         self._silence_s = silence_s
+        self._rescue = rescue
+        self._failed: dict[Engine, SwarmError] = {}
         # A body is read by all at once, or the first would wait for those that wait for the first.
         self._places = asyncio.Semaphore(AT_ONCE if tee is None else max(1, len(engines)))
         self._branches = [None if tee is None else tee.branch() for _ in engines]
@@ -125,6 +130,12 @@ class Broadcast:
         async with asyncio.TaskGroup() as tasks:
             for engine, branch in zip(self.engines, self._branches, strict=True):
                 tasks.create_task(self._ask(engine, branch), name=f"broadcast {engine.address}")
+        if self._rescue is not None:
+            done = [engine for engine in self.engines if engine not in self._failed]
+            async with asyncio.TaskGroup() as tasks:
+                for engine, error in self._failed.items():
+                    coming = self._save(self._rescue, engine, error, done)
+                    tasks.create_task(coming, name=f"rescue {engine.address}")
 
     async def next(self) -> Report | None:
         """Return the next report, None after the last engine has ended."""
@@ -149,7 +160,14 @@ class Broadcast:
                 await read_images(engine)
         except SwarmError as failure:
             error = failure
-        await self._reports.put(Ended(engine, error))
+        if error is not None and self._rescue is not None:
+            self._failed[engine] = error
+        else:
+            await self._reports.put(Ended(engine, error))
+
+    async def _save(self, rescue: Rescue, engine: Engine, error: SwarmError, done: Sequence[Engine]) -> None:
+        async with self._places:
+            await self._reports.put(Ended(engine, await rescue(engine, error, done, self._tell)))
 
     async def _tell(self, report: Report) -> None:
         """Queue a report. A client that does not read misses amounts: they never hold up an engine."""

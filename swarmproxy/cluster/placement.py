@@ -12,6 +12,7 @@ import msgspec
 
 from swarmproxy.cluster.asking import ask, refusal, version_for
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.image_moves import ImageMover
 from swarmproxy.cluster.images import Pulls, has_image
 from swarmproxy.cluster.references import own_network, resolve
 from swarmproxy.engine.client import Created
@@ -74,6 +75,7 @@ class Placement:
     new_swarm_id: Callable[[], str]
     create_retries: int = 0
     leads: Callable[[], bool] = lambda: True
+    image_moves: ImageMover | None = None  # None: a container goes where its image is
 
     async def create(self, request: CreateRequest) -> Created:
         """Make a container and return what its engine said, with our own warnings after its. Raises as `place`."""
@@ -83,7 +85,8 @@ class Placement:
         """Make a container on the best node.
 
         The name is held in the whole cluster until the container is in the state. If the image is missing there and
-        cannot be pulled, a node that holds it is tried. Fails over to other nodes as often as the operator asked for.
+        cannot be pulled, it is moved there, or else a node that holds it is tried. Fails over to other nodes as often
+        as the operator asked for.
         Raises BadRequest, Conflict, NoNodeFits, EngineError, EngineUnreachable, and Unavailable if this manager has
         ceased to lead: nothing has been made then.
         """
@@ -207,8 +210,18 @@ class Placement:
                 version=request.version,
             )
         except EngineError as error:
-            raise _ImageMissing(error) from error
+            await self._move_image(engine, request, spec.image, error)
         return await create()
+
+    async def _move_image(self, engine: Engine, request: CreateRequest, image: str, reason: EngineError) -> None:
+        """Have another node's image moved to `engine`, which cannot pull it. Raises _ImageMissing if that fails."""
+        if self.image_moves is None:
+            raise _ImageMissing(reason) from reason
+        try:
+            await self.cluster.images_settled()
+            await self.image_moves.bring(image, engine, request.version)
+        except SwarmError as error:
+            raise _ImageMissing(reason) from error
 
     async def _holds(self, engine: Engine, version: Version, image: str) -> bool:
         """Ask `engine` whether it has `image`: its 404 to a create may be about something else."""

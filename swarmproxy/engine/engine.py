@@ -20,6 +20,7 @@ from swarmproxy.model.event import Event
 from swarmproxy.model.holdings import Holdings
 from swarmproxy.model.image import Image
 from swarmproxy.model.network import Network
+from swarmproxy.model.platform import platform_of
 from swarmproxy.model.volume import Volume
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.pool import Pool
@@ -95,6 +96,11 @@ class Engine:
     def name(self) -> str:
         """The daemon's name, its host's as a rule; empty until known."""
         return self.facts.name if self.facts else ""
+
+    @property
+    def platform(self) -> str:
+        """What it runs, such as linux/amd64; empty until known."""
+        return platform_of(self.facts.os_type, self.facts.arch) if self.facts else ""
 
     @property
     def state(self) -> State:

@@ -26,6 +26,7 @@ class Registry:
 
     address: str
     credentials: str = ""  # "user:password"; empty: anybody may pull
+    unknown_to: set[str] = field(default_factory=set)  # addresses for which there is nothing
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifest: bytes = b""
     pushed: dict[str, bytes] = field(default_factory=dict)  # manifests by "name:tag"
@@ -73,14 +74,14 @@ class Registry:
         """Return the ID of the image that was pushed as `name`."""
         return str(json.loads(self.pushed[name])["config"]["digest"])
 
-    def answer(self, path: str, authorization: str) -> tuple[int, bytes, str]:
+    def answer(self, path: str, authorization: str, client: str = "") -> tuple[int, bytes, str]:
         """Return status, body and media type."""
         expected = f"Basic {base64.b64encode(self.credentials.encode()).decode()}"
         if self.credentials and authorization != expected:
             return 401, b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}', "application/json"
         if path.endswith("/v2/"):
             return 200, b"{}", "application/json"
-        if "/manifests/" in path and not path.startswith("/v2/missing/"):
+        if "/manifests/" in path and not path.startswith("/v2/missing/") and client not in self.unknown_to:
             return 200, self.manifest, MANIFEST
         if (blob := self.blobs.get(path.rpartition("/")[2])) is not None:
             return 200, blob, "application/octet-stream"
@@ -99,7 +100,8 @@ def serving(ip: str, *, credentials: str = "") -> Iterator[Registry]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            status, body, media_type = registry.answer(self.path, self.headers.get("Authorization", ""))
+            authorization = self.headers.get("Authorization", "")
+            status, body, media_type = registry.answer(self.path, authorization, self.client_address[0])
             self.send_response(status)
             self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
             self.send_header("Content-Type", media_type)
