@@ -23,6 +23,7 @@ from swarmproxy.api import app as api
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
 from swarmproxy.cluster.explaining import Explainer
+from swarmproxy.cluster.image_facts import ImageFacts
 from swarmproxy.cluster.image_moves import ImageMover
 from swarmproxy.cluster.images import Pulls
 from swarmproxy.cluster.moves import Mover
@@ -74,6 +75,7 @@ async def _manage(settings: Settings) -> int:
 
     cluster = Cluster(build, time.time)
     placement = Placement(cluster, _ranking(settings), Pulls(), new_swarm_id, create_retries=settings.create_retry)
+    placement.image_facts = ImageFacts(cluster) if settings.image_platform else None
     placement.image_moves = ImageMover(cluster) if settings.image_move else None
     books = Bookkeeping(
         cluster.book,
@@ -280,5 +282,6 @@ def _scheduling(settings: Settings) -> dict[str, Any]:
         "strategy": Strategy.parse(settings.strategy),
         "filters": choose(settings.filters),
         "overcommit_percent": percent_of(settings.overcommit),
+        "prefer_holders": settings.image_ties,
         "shuffle": lambda nodes: random.sample(nodes, len(nodes)),
     }

@@ -23,6 +23,6 @@ class Explainer:
         Raises BadRequest, Conflict and NotSupported as the create would.
         """
         cluster = self.placement.cluster
-        spec = ContainerSpec.parse(request.body)
+        spec = await self.placement.read(request)
         with cluster.reservations.name(request.name):
             return self.explain(resolve(spec, cluster), cluster.nodes.all())

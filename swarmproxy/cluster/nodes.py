@@ -29,6 +29,7 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
         healthy=engine.state is State.HEALTHY,
         health=engine.health,
         availability=book.availability_of(engine),
+        platform=engine.platform,
         cpus=facts.cpus,
         memory_bytes=facts.memory_bytes,
         gpus=facts.gpus or UNKNOWN,

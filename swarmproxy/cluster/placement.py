@@ -12,6 +12,7 @@ import msgspec
 
 from swarmproxy.cluster.asking import ask, refusal, version_for
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.image_facts import ImageFacts
 from swarmproxy.cluster.image_moves import ImageMover
 from swarmproxy.cluster.images import Pulls, has_image
 from swarmproxy.cluster.references import own_network, resolve
@@ -75,6 +76,7 @@ class Placement:
     new_swarm_id: Callable[[], str]
     create_retries: int = 0
     leads: Callable[[], bool] = lambda: True
+    image_facts: ImageFacts | None = None  # None: any node may run any image
     image_moves: ImageMover | None = None  # None: a container goes where its image is
 
     async def create(self, request: CreateRequest) -> Created:
@@ -90,8 +92,8 @@ class Placement:
         Raises BadRequest, Conflict, NoNodeFits, EngineError, EngineUnreachable, and Unavailable if this manager has
         ceased to lead: nothing has been made then.
         """
-        spec = ContainerSpec.parse(request.body)
         await self.cluster.images_settled(ask=False)
+        spec = await self.read(request)
         replaces = relocation.replaces if relocation is not None else ""
         with self.cluster.reservations.name(request.name, besides=replaces):
             retries = self.create_retries
@@ -112,6 +114,15 @@ class Placement:
                         raise
                     retries -= 1
                     log.warning("Failed to create container, retrying", extra={"error": str(error)})
+
+    async def read(self, request: CreateRequest) -> ContainerSpec:
+        """Return what `request` asks for, with what is known of its image. Raises BadRequest."""
+        spec = ContainerSpec.parse(request.body)
+        if self.image_facts is None:
+            return spec
+        return await self.image_facts.with_platforms(
+            spec, platform=request.platform, auth=request.registry_auth, version=request.version
+        )
 
     async def _create(
         self,

@@ -43,6 +43,7 @@ class Node:
     healthy: bool = True
     health: int = 100  # 0..100
     availability: Literal["active", "pause", "drain"] = "active"
+    platform: str = ""  # what it runs, such as linux/amd64; empty: not known
     cpus: int = 0
     memory_bytes: int = 0
     gpus: int = 0  # fewer than 0: not known, its engine decides

@@ -14,6 +14,7 @@ import msgspec
 
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.container import (
+    SHORT_ID_LENGTH,
     Container,
     DeviceRequest,
     PortBinding,
@@ -24,6 +25,7 @@ from swarmproxy.model.container import (
     to_device_request,
     to_port_bindings,
 )
+from swarmproxy.model.image import familiar, split_reference
 from swarmproxy.model.labels import ID, Expressions, check_reschedule_policies, take_expressions
 from swarmproxy.model.members import decode_member, folded, members_decoder, members_of, put
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
+_HEX = frozenset("0123456789abcdef")
 CONTAINER_MODE = "container:"  # of a network, ipc or pid mode: shared with the container named behind it
 
 
@@ -78,7 +81,20 @@ class ContainerSpec:
     networks: tuple[str, ...] = ()  # keys of EndpointsConfig
     found: Mapping[str, Container] = field(default_factory=dict)  # what it depends on, by the client's name for it
     reach: tuple[Reach, ...] = ()  # what it joins that is not on all nodes
+    platforms: tuple[str, ...] = ()  # that its image is known to be for; empty: any node may run it
     raw: bytes = b"{}"
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """The texts by which a node that holds the image lists it: see `holdings.image_names`."""
+        if not self.image:
+            return ()
+        repository, tag = split_reference(self.image)
+        if "@" in self.image:
+            return (f"{familiar(repository)}@{tag}",)
+        digits = self.image.removeprefix("sha256:")
+        by_id = (digits,) if len(digits) >= SHORT_ID_LENGTH and _HEX.issuperset(digits) else ()
+        return (f"{familiar(repository)}:{tag or 'latest'}", *by_id)
 
     @property
     def dependencies(self) -> tuple[Dependency, ...]:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from swarmproxy.model.platform import runs_on
 from swarmproxy.scheduler.resources import demand_of, shortage
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from swarmproxy.scheduler.filters.filter import Filter
 
 STANDING = "availability"  # what turns nodes away before the first filter; cannot be switched off
+IMAGE = "image"  # what turns nodes away next: those that its image is not made for
 RESOURCES = "resources"  # what turns nodes away after the last one
 
 
@@ -57,6 +59,11 @@ def standing_of(node: Node) -> str:
     return "" if node.healthy else "unhealthy"
 
 
+def is_made_for(spec: ContainerSpec, node: Node) -> bool:
+    """Return whether `node` runs the image, as far as is known."""
+    return not spec.platforms or any(runs_on(platform, node.platform) for platform in spec.platforms)
+
+
 def refused_nodes(
     spec: ContainerSpec,
     nodes: Iterable[Node],
@@ -71,6 +78,9 @@ def refused_nodes(
     for node in nodes:
         if reason := standing_of(node):
             yield Refused(node, STANDING, reason)
+            continue
+        if not is_made_for(spec, node):
+            yield Refused(node, IMAGE, f"by platform {' or '.join(spec.platforms)}")
             continue
         for name, judge in judges:
             if reason := judge(node):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmproxy.errors import BadRequest, NoNodeFits, NotSupported
-from swarmproxy.scheduler.explanation import Explanation, Ranked, refused_nodes, tally
+from swarmproxy.scheduler.explanation import Explanation, Ranked, is_made_for, refused_nodes, tally
 from swarmproxy.scheduler.resources import demand_of
 from swarmproxy.scheduler.strategy import rank, weight_of
 
@@ -33,10 +33,12 @@ def place(
     filters: Sequence[Filter],
     overcommit_percent: int,
     shuffle: Callable[[list[Node]], Sequence[Node]] | None = None,
+    prefer_holders: bool = False,
 ) -> Sequence[Node]:
     """Return the nodes that can take `spec`, best first, whatever the order of `nodes`.
 
-    Nodes that do not answer, or are paused or drained, are left out whatever the filters. Soft expressions are
+    Nodes that do not answer, are paused or drained, or cannot run the image are left out whatever the filters; of equal
+    ones those that hold the image come first with `prefer_holders`. Soft expressions are
     given up, all together, only when keeping them leaves no node. `shuffle` is the dice of the random strategy.
     Raises NoNodeFits with classic's words and a last line of our own that counts the nodes for each reason,
     BadRequest for an expression that cannot be read, NotSupported for one whose filter is not among `filters`:
@@ -49,7 +51,14 @@ def place(
 
     def attempt(*, soft: bool) -> Sequence[Node]:
         kept = _filtered(spec, nodes, filters, soft=soft)
-        return rank(spec, kept, strategy, overcommit_percent=overcommit_percent, shuffle=shuffle)
+        return rank(
+            spec,
+            kept,
+            strategy,
+            overcommit_percent=overcommit_percent,
+            shuffle=shuffle,
+            prefer_holders=prefer_holders,
+        )
 
     try:
         try:
@@ -73,6 +82,7 @@ def explain(
     filters: Sequence[Filter],
     overcommit_percent: int,
     shuffle: Callable[[list[Node]], Sequence[Node]] | None = None,
+    prefer_holders: bool = False,
 ) -> Explanation:
     """Return what `place` does with the same arguments, and what it thinks of every node.
 
@@ -82,7 +92,13 @@ def explain(
     demand = demand_of(spec)
     try:
         best = place(
-            spec, nodes, strategy=strategy, filters=filters, overcommit_percent=overcommit_percent, shuffle=shuffle
+            spec,
+            nodes,
+            strategy=strategy,
+            filters=filters,
+            overcommit_percent=overcommit_percent,
+            shuffle=shuffle,
+            prefer_holders=prefer_holders,
         )
         ranked = [
             Ranked(node, number, weight_of(demand, node, strategy, overcommit_percent=overcommit_percent))
@@ -110,6 +126,10 @@ def _filtered(spec: ContainerSpec, nodes: Sequence[Node], filters: Sequence[Filt
     kept: Sequence[Node] = [node for node in nodes if node.healthy and node.availability == "active"]  # as standing_of
     if not kept and any(node.healthy for node in nodes):
         raise NoNodeFits(_NO_NODES)
+    if spec.platforms and kept:
+        kept = [node for node in kept if is_made_for(spec, node)]
+        if not kept:
+            raise NoNodeFits(_refusal(spec, ()))
     for index, each in enumerate(filters):
         try:
             kept = each.keep(spec, kept, soft=soft)
@@ -125,6 +145,8 @@ def _filtered(spec: ContainerSpec, nodes: Sequence[Node], filters: Sequence[Filt
 def _refusal(spec: ContainerSpec, filters: Sequence[Filter]) -> str:
     """Return classic's text: one line of conditions for each filter up to the one that left no node."""
     lines = [items for each in filters if (items := each.describe(spec))]
+    if spec.platforms and not filters:
+        lines = [[f"platform=={platform}" for platform in spec.platforms]]
     return "Unable to find a node that satisfies the following conditions " + "".join(
         f"\n[{' '.join(items)}]" for items in lines
     )

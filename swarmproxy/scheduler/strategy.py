@@ -49,10 +49,12 @@ def rank(
     *,
     overcommit_percent: int,
     shuffle: Callable[[list[Node]], Sequence[Node]] | None = None,
+    prefer_holders: bool = False,
 ) -> Sequence[Node]:
     """Return the nodes with room for `spec`, best first, whatever the order of `nodes`.
 
-    Nodes that are equal to the strategy stand in the order of their names. RANDOM takes the order that
+    Nodes that are equal to the strategy stand in the order of their names, with `prefer_holders` those first that hold
+    the image: so that it is not pulled without need, and the pool stays as even as without. RANDOM takes the order that
     `shuffle` gives to the nodes sorted by name; unlike classic's it looks at the room, too. Raises NoNodeFits
     if there is no room anywhere.
     """
@@ -73,24 +75,33 @@ def rank(
     keys = [sign * node.containers - node.health * (HEALTH_FACTOR << _WEIGHT_SHIFT) for node in fitting]
     if weights:
         keys = [key + (sign * weight << _WEIGHT_SHIFT) for key, weight in zip(keys, weights, strict=True)]
-    return Preferred(fitting, keys)
+    names = spec.image_names if prefer_holders else ()
+
+    def tie(node: Node) -> tuple[bool, str, str]:
+        held = node.names_of_images if names else ()
+        return not any(name in held for name in names), node.name, node.id
+
+    return Preferred(fitting, keys, tie)
 
 
 class Preferred(Sequence["Node"]):
-    """Nodes, best first: those with the lowest key, and of several the first by name.
+    """Nodes, best first: those with the lowest key, and of several the first by `tie`.
 
     The best is found without putting the others in order, which nobody asks for as a rule.
     """
 
-    def __init__(self, nodes: Sequence[Node], keys: Sequence[int]) -> None:
+    def __init__(
+        self, nodes: Sequence[Node], keys: Sequence[int], tie: Callable[[Node], tuple[bool, str, str]]
+    ) -> None:
         self._nodes = nodes
         self._keys = keys
+        self._tie = tie
         least = min(keys)
-        self._best = min((node for node, key in zip(nodes, keys, strict=True) if key == least), key=_identity)
+        self._best = min((node for node, key in zip(nodes, keys, strict=True) if key == least), key=tie)
 
     @functools.cached_property
     def _ordered(self) -> list[Node]:
-        ordered = sorted(zip(self._keys, self._nodes, strict=True), key=lambda each: (each[0], _identity(each[1])))
+        ordered = sorted(zip(self._keys, self._nodes, strict=True), key=lambda each: (each[0], self._tie(each[1])))
         return [node for _, node in ordered]
 
     @overload

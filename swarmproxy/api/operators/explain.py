@@ -57,6 +57,7 @@ async def explain(request: Request) -> Answer:
                 name=request.query_params.get("name", ""),
                 body=await body_bytes(request),
                 platform=request.query_params.get("platform", ""),
+                registry_auth=request.headers.get("x-registry-auth", ""),
                 version=version_of(request),
             )
         )
