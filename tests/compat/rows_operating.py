@@ -44,7 +44,7 @@ async def drain() -> None:
 @table.changed(
     "drain-and-filters",
     "a drained node, and `--filter` without any that would matter",
-    classic="-",
+    classic="Had nothing of the kind.",
     why="A filter is a rule for containers; whether a machine takes any is not up to them.",
 )
 async def drain_and_filters() -> None:
@@ -75,7 +75,7 @@ async def labels() -> None:
 @table.changed(
     "info",
     "`docker info` of a node that takes no containers",
-    classic="-",
+    classic="Had nothing of the kind.",
     why="Status stays as scripts know it; the table of all other nodes is classic's.",
 )
 async def info() -> None:
@@ -92,7 +92,7 @@ async def info() -> None:
 @table.changed(
     "kept",
     "what was said, after a restart of the manager",
-    classic="-",
+    classic="Had nothing of the kind.",
     why="In a store every manager reads it before it leads, at a key that classic does not look at.",
 )
 async def kept() -> None:

@@ -23,7 +23,7 @@ class DependencyFilter:
     def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:  # noqa: ARG002
         """Return the nodes that hold all that is needed."""
         wanted = spec.dependencies
-        if not wanted:
+        if not wanted and not spec.reach:
             return nodes
         if any(each.name not in spec.found for each in wanted):
             return []
@@ -31,7 +31,7 @@ class DependencyFilter:
         kept = nodes if not ids else [node for node in nodes if all(each in node.held for each in ids)]
         for reach in spec.reach:
             kept = [node for node in kept if node.id in reach.nodes]
-        return list(kept)
+        return kept
 
     def describe(self, spec: ContainerSpec) -> list[str]:
         """Return the options that name containers, and those that name networks with the nodes where these are."""
