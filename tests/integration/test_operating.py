@@ -14,6 +14,7 @@ from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
 from tests.integration.faults import create, refusal, row_of, run
 from tests.integration.operator import availability, nodes, places, run_some, swarmproxy
+from tests.integration.sdk import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,39 @@ def test_labels(manager: Manager, engines: list[Engine]) -> None:
     swarmproxy(manager, "node", "label", second, "tier-")
     assert "tier==front" in refusal(manager, "POST", "/containers/create", wanted)[1]
     assert first in nodes(manager)
+
+
+def test_rebalance(manager: Manager, engines: list[Engine]) -> None:
+    """A plan shows what would move and moves nothing; told to, the containers move, and both nodes hold as many."""
+    first, second = (engine.name for engine in engines)
+    swarmproxy(manager, "node", "pause", second)
+    for number in range(4):
+        manager.docker(
+            "run", "-d", "--init", "--name", f"c{number}", "-e", "reschedule:on-node-failure", "busybox", "sleep", "1d"
+        )
+    swarmproxy(manager, "node", "activate", second)
+    plan = swarmproxy(manager, "rebalance", "--plan").stdout.splitlines()
+    assert plan[0].split() == ["CONTAINER", "NAME", "FROM", "TO", "REASON"]
+    assert [line.split()[2:4] for line in plan[1:3]] == [[first, second]] * 2
+    assert any(line.split()[:4] == [second, "0", "->", "2"] for line in plan)
+    assert set(places(manager).values()) == {first}
+    assert "nobody is there to be asked" in swarmproxy(manager, "rebalance", check=False).stderr
+    said = swarmproxy(manager, "rebalance", "--yes").stdout
+    assert said.endswith("2 containers moved, 0 failed\n")
+    assert sorted(places(manager).values()) == sorted([first, second] * 2)
+    assert swarmproxy(manager, "rebalance", "--yes").stdout == "Nothing to move.\n"
+
+
+def test_drained_away(manager: Manager, engines: list[Engine]) -> None:
+    """A container with a reschedule policy moves away from a node that is drained."""
+    first, second = (engine.name for engine in engines)
+    swarmproxy(manager, "node", "pause", second)
+    manager.docker(
+        "run", "-d", "--init", "--name", "moves", "-e", "reschedule:on-node-failure", "busybox", "sleep", "1d"
+    )
+    swarmproxy(manager, "node", "activate", second)
+    assert "policy" not in swarmproxy(manager, "node", "drain", first).stderr
+    wait_until(lambda: places(manager) == {"moves": second}, "the container to move")
 
 
 def test_state_file(engines: list[Engine], start_manager: StartManager, tmp_path: Path) -> None:
