@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from discovery import ChangedElsewhereError, DiscoveryError, Keeper
 from swarmproxy.cluster.operators import NodeBook, NodeRecord, Unreadable
-from swarmproxy.errors import Conflict, Unavailable
+from swarmproxy.errors import Conflict, SwarmError, Unavailable
 
 log = logging.getLogger("swarmproxy.cluster")
 
@@ -135,7 +135,7 @@ class Bookkeeping:
             return
         try:
             await self._bring_together(self._keeper, takes_over=takes_over)
-        except DiscoveryError as error:
+        except (DiscoveryError, SwarmError) as error:
             problem = str(error)
         else:
             return

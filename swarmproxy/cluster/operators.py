@@ -167,7 +167,7 @@ def _read(document: bytes) -> _Document:
         if version != FORMAT:
             raise Unreadable(f"it has format {version}, and this version of swarmproxy reads format {FORMAT}")
         return msgspec.json.decode(document, type=_Document)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(str(error)) from error
 
 
@@ -185,28 +185,33 @@ def _check(key: str, value: str) -> None:
 def find_node(book: NodeBook, engines: Iterable[Engine], text: str) -> tuple[NodeRecord, Engine | None]:
     """Return what was said of the node that `text` means, and its engine, None if that is no member now.
 
-    An ID with or without its address, an address, or a name. Raises NotFound, Conflict for a name that several have,
-    Unavailable for a node that has not said its ID yet.
+    An ID with or without its address, an address, or a name; that of a member comes before that of a node which has
+    left. Raises NotFound, Conflict for a name that several have, Unavailable for a node that has not said its ID yet.
     """
-    members = list(engines)
+    members = sorted(engines, key=lambda engine: not engine.is_member)  # of one daemon at two addresses, the one in use
     for engine in members:
-        if text in (engine.id, str(engine.address)) or (engine.facts is not None and text == engine.facts.id):
+        if text == str(engine.address):
             return _of_member(book, engine)
-    present = {engine.facts.id for engine in members if engine.facts is not None}
-    absent = [record for record in book.records() if record.id not in present]
+    known = [(engine.facts.id, engine) for engine in members if engine.facts is not None]
+    for daemon_id, engine in known:
+        if text in (daemon_id, engine.id):
+            return _of_member(book, engine)
+    absent = [record for record in book.records() if all(record.id != daemon_id for daemon_id, _ in known)]
     for record in absent:
         if text == record.id:
             return record, None
-    named = [engine for engine in members if engine.name == text]
-    forgotten = [record for record in absent if record.name == text]
-    if len(named) + len(forgotten) > 1:
-        choices = [str(engine.address) for engine in named] + [record.id for record in forgotten]
-        raise Conflict(f"{len(choices)} nodes are called {text}: name one by its ID or address, {', '.join(choices)}")
-    if named:
-        return _of_member(book, named[0])
-    if forgotten:
+    named = {daemon_id: engine for daemon_id, engine in reversed(known) if engine.name == text}
+    if len(named) == 1:
+        return _of_member(book, *named.values())
+    forgotten = [record for record in absent if record.name == text and not named]
+    if len(forgotten) == 1:
         return forgotten[0], None
-    raise NotFound(f"No such node: {text}")
+    choices = [str(engine.address) for engine in named.values()] or [record.id for record in forgotten]
+    if not choices:
+        raise NotFound(f"No such node: {text}")
+    raise Conflict(
+        f"{len(choices)} nodes are called {text}: name one by its ID or address, {', '.join(sorted(choices))}"
+    )
 
 
 def _of_member(book: NodeBook, engine: Engine) -> tuple[NodeRecord, Engine]:

@@ -104,6 +104,7 @@ def test_read_again(said: dict[str, tuple[str, str, dict[str, str]]]) -> None:
         b'{"version": 2, "nodes": {}}',
         b'{"version": 1, "nodes": {"a": {"availability": "gone"}}}',
         b'{"version": 1, "nodes": {"a": {"labels": {"b": 1}}}}',
+        b'{"version": 1, "more": ' + b"[" * 100_000,
     ],
 )
 def test_unreadable(document: bytes) -> None:
@@ -194,12 +195,33 @@ def test_absent() -> None:
         find_node(book, [member(1)], "127.0.0.1:2378")
 
 
+def test_made_anew() -> None:
+    """A daemon that was made anew, and has another ID, goes by its name; what was said of the old one, by its ID."""
+    book, engine = NodeBook(), member(1)
+    book.put(NodeRecord(id="FORMER", name="node-1", availability="drain"))
+    assert find_node(book, [engine], "node-1")[1] is engine
+    assert find_node(book, [engine], "FORMER")[0].availability == "drain"
+    book.put(NodeRecord(id="EVEN-EARLIER", name="node-1", availability="drain"))
+    with pytest.raises(Conflict, match=r"^2 nodes are called node-1: .* EVEN-EARLIER, FORMER$"):
+        find_node(book, [], "node-1")
+
+
+def test_two_addresses() -> None:
+    """A daemon that is listed under two addresses is one node, and its name means the address that is in use."""
+    unused, used = member(1), member(2)
+    unused.facts, used.is_member = used.facts, True
+    assert find_node(NodeBook(), [unused, used], "node-2")[1] is used
+    assert find_node(NodeBook(), [unused, used], "ENGINE-2")[1] is used
+
+
 def test_silent() -> None:
     """Of a node that never answered nothing can be said: its ID is not known."""
     engine = member(1)
     engine.facts = None
     with pytest.raises(Unavailable, match="has not answered yet"):
         find_node(NodeBook(), [engine], "127.0.0.1:2376")
+    with pytest.raises(NotFound):
+        find_node(NodeBook(), [engine], "")
 
 
 async def test_placement() -> None:

@@ -105,8 +105,7 @@ async def list_nodes(request: Request) -> list[NodeView]:
 async def drain(node: Name, request: Request) -> Changed:
     """Place no more containers on a node, and move away those with a reschedule policy."""
     changed = await _make(request, node, "drain")
-    members = cluster_of(request).engines()
-    engine = next((each for each in members if str(each.address) == changed.Node.Address), None)
+    engine = _member(request, changed.Node.ID)
     return replace(changed, Warnings=[*changed.Warnings, *_staying(engine)]) if engine is not None else changed
 
 
@@ -162,8 +161,7 @@ async def _have(request: Request, edit: Callable[[], NodeRecord]) -> Changed:
     """Make a change of one node, and answer how it is then."""
     books: Bookkeeping = request.app.state.books
     record = await books.change(edit)
-    members = (each for each in cluster_of(request).engines() if each.facts is not None and each.facts.id == record.id)
-    view = _view_of(request, record, next(members, None))
+    view = _view_of(request, record, _member(request, record.id))
     said = {"node": view.Name, "availability": view.Availability, "labels": dict(view.OperatorLabels)}
     log.info("an operator changed a node", extra=said)
     return Changed(Node=view, Warnings=books.warnings)
@@ -181,6 +179,12 @@ def _staying(engine: Engine) -> list[str]:
         else "containers have no reschedule policy and stay"
     )
     return [f"{len(names)} {verb} on {engine.name}: {', '.join([*names[:NAMED], *more])}"]
+
+
+def _member(request: Request, node_id: str) -> Engine | None:
+    """Return the engine of the daemon that has this ID, None if that is no member now."""
+    engines = (each for each in cluster_of(request).engines() if each.facts is not None and each.facts.id == node_id)
+    return max(engines, key=lambda each: each.is_member, default=None)
 
 
 def _find(request: Request, node: str) -> tuple[NodeRecord, Engine | None]:
