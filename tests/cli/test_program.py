@@ -61,6 +61,9 @@ def test_help(args: list[str]) -> None:
         ("create --help", "create [OPTIONS]"),
         ("hub --help", "hub [OPTIONS]"),
         ("help hub", "hub [OPTIONS]"),
+        ("node label -h", "node label [OPTIONS] NODE KEY=VALUE|KEY- ..."),
+        ("help node drain", "node drain [OPTIONS] NODE [NODE...]"),
+        ("rebalance --help", "rebalance [OPTIONS]"),
         ("manage --tls a:1 --help", None),
     ],
 )
@@ -76,6 +79,23 @@ def test_command_help(args: str, usage: str | None) -> None:
     assert "\nOptions:\n" in out
     assert "--help, -h" in out
     assert ("swarm.overcommit=0.05" in out) is usage.startswith("manage")
+
+
+@pytest.mark.parametrize("args", [["node"], ["node", "-h"], ["help", "node"]])
+def test_family_help(args: list[str]) -> None:
+    """A family of commands has help of its own, with its commands."""
+    code, out, err = _run(*args)
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: swarmproxy node [OPTIONS] COMMAND [arg...]\n\n")
+    assert re.search(r"\nCommands:\n  ls, list +List nodes\n", out)
+    assert out.endswith("\nRun 'swarmproxy node COMMAND --help' for more information on a command.\n")
+
+
+def test_unknown_in_a_family() -> None:
+    """An unknown command of a family is an error: classic, which had no families, is no reason not to say so."""
+    code, out, _ = _run("node", "nope")
+    assert code == 1
+    assert re.search(f"{_fatal('unknown command: swarmproxy node nope')}$", out)
 
 
 @pytest.mark.parametrize("args", [["--version"], ["-v"], ["-version", "manage"]])

@@ -299,3 +299,14 @@ def test_cluster_options(caplog: pytest.LogCaptureFixture) -> None:
         "unknown cluster option ignored",
         "-1 < swarm.overcommit < 0 will make swarm take less resource than docker engine offers",
     ]
+
+
+def test_state_file(tmp_path: Path) -> None:
+    """A state file is of one manager, whatever lists its nodes, and its directory has to be there."""
+    assert _read("a:1").state_file is None
+    for url in ("a:1", "etcd://h"):
+        assert _read(f"--state-file {tmp_path}/state.json {url}").state_file == tmp_path / "state.json"
+    with pytest.raises(ConfigError, match=r"^--state-file: there is no directory /no/such$"):
+        _read("--state-file /no/such/state.json a:1")
+    with pytest.raises(ConfigError, match=r"^--state-file is of one manager: with --replication, the store keeps"):
+        _read(f"--state-file {tmp_path}/s --replication --advertise m:2 etcd://h")
