@@ -10,6 +10,7 @@ import signal
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ async def _manage(settings: Settings) -> int:
     replica = _replica(settings, election, catch_up)
     placement.leads = lambda: replica is None or replica.leadership.leads
     mover = Mover(cluster, placement, time.time)
-    rescheduling = Rescheduling(cluster, mover, pace=Pace(after_s=settings.reschedule_after_s))
+    rescheduling = Rescheduling(cluster, mover, pace=_pace(settings))
     rebalancing = Rebalancing(cluster, mover, rescheduling, _planner(settings))
     explainer = Explainer(placement, _explaining(settings))
     front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing)
@@ -134,6 +135,12 @@ async def _manage(settings: Settings) -> int:
             raise errors.ConfigError(str(_innermost(refusals))) from refusals
     log.info("swarmproxy has stopped")
     return 0
+
+
+def _pace(settings: Settings) -> Pace:
+    """Return how patient rescheduling is; a manager that is alone has no predecessor to wait for."""
+    pace = Pace(after_s=settings.reschedule_after_s)
+    return pace if settings.replication is not None else replace(pace, settle_s=0.0)
 
 
 def _planner(settings: Settings) -> Planner:

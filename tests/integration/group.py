@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tests.conftest import StartManager
@@ -35,12 +35,13 @@ class Group:
         addresses = [engine.own_address for engine in engines]
         store.write({f"{self.prefix}/{NODES}/{address}": address for address in addresses})
 
-    def add(self, *, address: str = "", advertise: str = "", **options: Any) -> Manager:
+    def add(self, *, address: str = "", advertise: str = "", more: Sequence[str] = (), **options: Any) -> Manager:
         """Return one more manager, which sees all engines."""
         address = address or f"127.0.0.1:{next(PORTS)}"
         arguments = [
             *("--replication", "--replication-ttl", f"{self.store.ttl_s:g}s"),
             *("--advertise", advertise or address),
+            *more,
         ]
         discovery = self.store.url(self.prefix)
         healthy = len(self.engines)

@@ -12,7 +12,7 @@ from tests.integration.sdk import wait_until
 from tests.integration.test_sdk_events import reading
 
 POLICY = "reschedule:on-node-failure"
-SOON = ("--cluster-opt", "swarm.reschedule-after=1s")
+SOON = ("--cluster-opt", "swarm.reschedule-after=1s", "--engine-failure-retry", "1")
 
 
 def run(
@@ -70,7 +70,7 @@ def test_node_killed_and_back(start_engines: StartEngines, start_manager: StartM
     run(manager, "off", node=lost.name, env=["reschedule:off"])
     before = lost.get_json(f"/containers/{old}/json")
     with reading(manager) as reader:
-        lost.kill()
+        lost.crash()
         wait_for(manager, lost, "Unhealthy")
         wait_until(
             lambda: held(other) == {"web": "running", "helper": "running", "made": "created"}, "the replacements"
