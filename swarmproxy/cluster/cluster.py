@@ -176,7 +176,7 @@ class Cluster:
             container = next((each for each in self.superseded.on(engine) if each.id == container_id), None)
         if container is None or not container.swarm_id:
             return
-        self.superseded.gone(engine, container)
+        self.superseded.gone(engine, container, is_removed=container.started_ns > 0)
         if not self.index.with_swarm_id(container.swarm_id):
             self.credentials.forget(container.swarm_id)
 
@@ -233,7 +233,7 @@ class Cluster:
         for container_id in list(engine.containers):
             container = self.index.drop(engine, container_id)
             if container is not None and container.swarm_id:
-                self.superseded.gone(engine, container)
+                self.superseded.gone(engine, container, is_removed=False)
         self.images.replace(engine, engine.images, {})
         self.networks.replace(engine, engine.networks, {})
         self.volumes.replace(engine, engine.volumes, {})

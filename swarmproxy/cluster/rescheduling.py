@@ -9,7 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Coroutine, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from swarmproxy.cluster.cluster import Cluster, origin_of
 from swarmproxy.cluster.duplicates import Verdict, judge
@@ -47,6 +47,7 @@ class Loss:
     since: float  # monotonic
     since_unix: float
     containers: dict[str, Container]
+    settled: set[str] = field(default_factory=set)  # IDs of those that have been replaced
 
 
 @dataclass(slots=True)
@@ -74,12 +75,12 @@ class Rescheduling:
         self._cluster = cluster
         self._mover = mover
         self._pace = pace or Pace()
-        self._leads = mover.placement.leads
         self._losses: dict[Engine, Loss] = {}
         self._suspects: set[str] = set()  # swarm IDs that may be on several nodes
         self._attempts: dict[str, Attempts] = {}
         self._drains: dict[Engine, Drain] = {}
         self._led_since: float | None = None
+        self._has_told = False
         self._running: set[str] = set()  # swarm IDs
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -152,16 +153,20 @@ class Rescheduling:
 
     def _look(self, tasks: asyncio.TaskGroup) -> None:
         now = time.monotonic()
-        if not self._leads():
+        if not self._mover.placement.leads():
             self._led_since = None
             self._drains.clear()
             return
         if self._led_since is None:
             self._led_since = now
+            self._has_told = False
             self._attempts.clear()
         led_s = now - self._led_since
         if led_s < self._pace.settle_s:
             return
+        if led_s >= self._pace.after_s and not self._has_told:
+            self._has_told = True
+            self._tell_of_unknown()
         if led_s < self._pace.takeover_s:
             self._suspects |= set(self._cluster.index.doubled())
         self._look_at_suspects(tasks)
@@ -172,6 +177,15 @@ class Rescheduling:
             if swarm_id in self._running or self._attempts.get(swarm_id, Attempts()).again_at > now:
                 continue
             self._begin(tasks, swarm_id, self._move(old, reason, loss))
+
+    def _tell_of_unknown(self) -> None:
+        """Log which nodes this manager has never met: it cannot know what was on them."""
+        for engine in self._cluster.engines():
+            if engine.facts is None:
+                extra = {"addr": str(engine.address), "error": engine.error}
+                log.warning(
+                    "a node has not answered since this manager began: its containers are not known", extra=extra
+                )
 
     def _begin(self, tasks: asyncio.TaskGroup, swarm_id: str, work: Coroutine[None, None, None]) -> None:
         self._running.add(swarm_id)
@@ -224,14 +238,24 @@ class Rescheduling:
         return [each for each in self._cluster.engines() if each.facts is not None and each.facts.id in wanted]
 
     def _is_done(self, old: Located, loss: Loss) -> bool:
-        """Return whether a lost container needs nothing: it is back, or its replacement is in its state."""
+        """Return whether a lost container needs nothing: it is back, or it has a replacement in its state, or had one.
+
+        A copy that its user removed is not made again; one that is lost with its own node moves from there.
+        """
+        if old.container.id in loss.settled:
+            return True
         back = self._cluster.index.by_id.get(old.container.id)
         if back is not None and back.engine.state is State.HEALTHY:
             return True
         new = self._mover.replacement_of(old)
-        if new is None or new.container.started_ns or new.container.is_running:
-            return new is not None
-        return not was_running(old.container, self._mover.recipe_of(old, loss.containers), loss.since_unix)
+        if new is None:
+            return False
+        if not (new.container.started_ns or new.container.is_running):
+            recipe = self._mover.recipe_of(old, loss.containers)
+            if was_running(old.container, recipe, loss.since_unix):
+                return False
+        loss.settled.add(old.container.id)
+        return True
 
     async def _move(self, old: Located, reason: Reason, loss: Loss | None) -> None:
         container = old.container
@@ -251,6 +275,7 @@ class Rescheduling:
             return
         self._attempts.pop(container.swarm_id, None)
         if loss is not None:
+            loss.settled.add(container.id)
             for each in loss.containers.values():  # it may be what another waited for
                 if each.swarm_id in self._attempts:
                     self._attempts[each.swarm_id].again_at = 0.0

@@ -45,17 +45,19 @@ class Superseded:
             if container.is_movable and self._is_on_healthy(container.swarm_id):
                 self.hide(engine, container)
 
-    def gone(self, engine: Engine, container: Container) -> None:
-        """`container` is no more, or not known any more; the one that it took the place of is shown again."""
+    def gone(self, engine: Engine, container: Container, *, is_removed: bool) -> None:
+        """`container` is no more, or not known any more; the one that it took the place of is shown again.
+
+        If it had started and was removed, that is shown only once its node answers: its user removed both.
+        """
         hidden = self._hidden.get(container.swarm_id)
         if hidden is None:
             return
         if engine in hidden and hidden[engine].id == container.id:
             del hidden[engine]
         elif not self._index.with_swarm_id(container.swarm_id):
-            for other, each in hidden.items():
-                self._index.put(other, each)
-            hidden.clear()
+            for other in [each for each in hidden if each.state is State.HEALTHY or not is_removed]:
+                self._index.put(other, hidden.pop(other))
         if not hidden:
             del self._hidden[container.swarm_id]
 

@@ -42,6 +42,7 @@ def test_all_flags() -> None:
         "--engine-refresh-min-interval 1s --engine-refresh-max-interval 2s --engine-failure-retry 7 "
         "--cluster-opt swarm.overcommit=0.5 --cluster-opt swarm.createretry=2 --cluster-opt swarm.names=both "
         "--cluster-opt swarm.network=bridge "
+        "--cluster-opt swarm.reschedule-after=1m30s "
         "--discovery-opt kv.path=x=y --discovery-opt a= --refresh-on-node-filter "
         "--container-name-refresh-filter n --socket-group root -H unix:///s -H :1 a:1"
     )
@@ -59,6 +60,7 @@ def test_all_flags() -> None:
         create_retry=2,
         names="both",
         default_network="bridge",
+        reschedule_after_s=90,
         cors=True,
         refresh_on_node_filter=True,
         container_name_refresh_filter="n",
@@ -128,6 +130,11 @@ def test_all_flags() -> None:
         (
             "--cluster-opt swarm.network=x a:1",
             'swarm.network should be one of auto, bridge, overlay, "x" is invalid',
+        ),
+        ("--cluster-opt swarm.reschedule-after=-1s a:1", "swarm.reschedule-after can not be negative"),
+        (
+            "--cluster-opt swarm.reschedule-after=soon a:1",
+            'invalid swarm.reschedule-after: time: invalid duration "soon"',
         ),
         # 6. Replication
         (
