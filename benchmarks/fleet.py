@@ -20,7 +20,7 @@ from swarmproxy.scheduler.strategy import Strategy
 from swarmproxy.wire.address import Address
 
 GIB = 1 << 30
-PER_NODE = 30  # containers
+PER_NODE = 30  # containers, five more or less
 SERVICES = 200
 IMAGES = 20  # on each node, of SERVICES
 
@@ -40,8 +40,8 @@ class Fleet:
             engine._inventory.resize(engine.facts.cpus, 0)
             engine._inventory.images = {image.id: image for image in _images(self._dice)}
             self.cluster.joined(engine)
-            for slot in range(PER_NODE):
-                self.put(engine, _container(number * PER_NODE + slot, self._dice))
+            for slot in range(PER_NODE + self._dice.randrange(-5, 6)):
+                self.put(engine, _container(number * 2 * PER_NODE + slot, self._dice))
             engine._health.enter(State.HEALTHY)
         self.cluster.nodes.all()
 

@@ -6,6 +6,7 @@ from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.reservations import Reservation
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.model.node import Node, Pending
+from swarmproxy.scheduler.crowd import Register
 from swarmproxy.scheduler.resources import claims_of_spec, with_claims
 
 _ACCEPTED = (State.HEALTHY, State.UNHEALTHY)
@@ -63,8 +64,8 @@ class Nodes:
         self._book_seen = book.revision
         self._members: set[Engine] = set()
         self._stale: set[Engine] = set()
-        self._nodes: list[Node] = []
-        self._engines: list[Engine] = []  # of `_nodes`, place by place
+        self._register = Register()
+        self._engines: list[Engine] = []  # place by place
         self._places: dict[Engine, int] = {}
         self._by_id: dict[str, Engine] = {}
 
@@ -95,12 +96,12 @@ class Nodes:
             stale, self._stale = self._stale, set()
             for engine in stale:
                 self._renew(engine)
-        return self._nodes
+        return self._register.all()
 
     def of(self, engines: Iterable[Engine]) -> list[Node]:
         """Return the nodes of those of `engines` that are accepted members."""
-        nodes = self.all()
-        return [nodes[self._places[engine]] for engine in engines if engine in self._places]
+        self.all()
+        return [self._register.nodes[self._places[engine]] for engine in engines if engine in self._places]
 
     def engine(self, node: Node) -> Engine:
         """Return the engine that `node` is made from."""
@@ -114,21 +115,22 @@ class Nodes:
             return
         node = snapshot(engine, self._reserved(engine), self._book)
         if at is None:
-            self._places[engine] = len(self._nodes)
-            self._nodes.append(node)
+            self._places[engine] = len(self._engines)
+            self._register.add(node)
             self._engines.append(engine)
         else:
-            self._by_id.pop(self._nodes[at].id, None)
-            self._nodes[at] = node
+            self._by_id.pop(self._register.nodes[at].id, None)
+            self._register.replace(at, node)
         self._by_id[node.id] = engine
 
     def _take_out(self, at: int) -> None:
         """Forget the node at this place, which the last one takes."""
-        node, engine = self._nodes[at], self._engines[at]
-        last_node, last_engine = self._nodes.pop(), self._engines.pop()
-        if last_engine is not engine:
-            self._nodes[at], self._engines[at] = last_node, last_engine
-            self._places[last_engine] = at
+        node, engine = self._register.nodes[at], self._engines[at]
+        self._register.take_out(at)
+        last = self._engines.pop()
+        if last is not engine:
+            self._engines[at] = last
+            self._places[last] = at
         del self._places[engine]
         if self._by_id.get(node.id) is engine:
             del self._by_id[node.id]

@@ -9,14 +9,11 @@ from swarmproxy.model.holdings import Holdings
 from swarmproxy.model.holdings import image_names as names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from swarmproxy.model.container import Container
     from swarmproxy.model.image import Image
     from swarmproxy.model.spec import ContainerSpec
-
-
-MAX_ANSWERS = 16  # that one node remembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,6 @@ class Node:
     images: Mapping[str, Image] = field(default_factory=dict)  # by ID
     holdings: Holdings | None = field(default=None, compare=False, repr=False)  # `held`, where it is kept ready
     image_names: Collection[str] | None = field(default=None, compare=False, repr=False)  # of `images`, likewise
-    _answers: dict[str, bool] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
     def contents(self) -> Holdings:
@@ -69,12 +65,3 @@ class Node:
     def names_of_images(self) -> Collection[str]:
         """Every text that means one of `images`."""
         return names_of(self.images.values()) if self.image_names is None else self.image_names
-
-    def remember(self, question: str, ask: Callable[[], bool]) -> bool:
-        """Return what `ask` said when `question` was asked first: a node does not change."""
-        answer = self._answers.get(question)
-        if answer is None:
-            if len(self._answers) >= MAX_ANSWERS:
-                self._answers.clear()
-            answer = self._answers[question] = ask()
-        return answer

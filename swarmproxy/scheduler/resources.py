@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.container import cores_of_shares
+from swarmproxy.scheduler.crowd import column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
     from swarmproxy.model.container import Container, DeviceRequest
     from swarmproxy.model.node import Node
@@ -178,33 +179,41 @@ def load(demand: Demand, node: Node, *, overcommit_percent: int) -> int:
     return cpu + memory
 
 
-def loads(demand: Demand, nodes: Iterable[Node], *, overcommit_percent: int) -> Iterator[tuple[Node, int]]:
-    """Yield the nodes that have room, each with its load.
+FULL = -1  # the load of a node that has no room
 
-    It is `shortage` and `load` of each in one go: for the demands that are common, at a third of their cost.
+
+def loads(demand: Demand, nodes: Sequence[Node], *, overcommit_percent: int) -> list[int]:
+    """Return the load of each of `nodes`, FULL where there is no room.
+
+    It is `shortage` and `load` of each, in one go for the demands that are common.
     """
     if not demand.is_common:
-        for node in nodes:
-            if not shortage(demand, node, overcommit_percent=overcommit_percent):
-                yield node, load(demand, node, overcommit_percent=overcommit_percent)
-        return
-    memory_bytes, nano_cpus = demand.memory_bytes, demand.nano_cpus
-    idle = (not memory_bytes) * 100 + (not nano_cpus) * 100
-    memory_totals = _Totals(overcommit_percent, 1)
-    nano_totals = _Totals(overcommit_percent, NANO)
-    for node in nodes:
-        sum_of_shares = idle
-        if memory_bytes:
-            wanted, total = node.used_memory_bytes + memory_bytes, memory_totals[node.memory_bytes]
-            if wanted > total:
-                continue
-            sum_of_shares += wanted * 100 // total
-        if nano_cpus:
-            wanted, total = node.used_cpus * NANO + node.used_nano_cpus + nano_cpus, nano_totals[node.cpus]
-            if wanted > total:
-                continue
-            sum_of_shares += wanted * 100 // total
-        yield node, sum_of_shares
+        return [
+            FULL
+            if shortage(demand, node, overcommit_percent=overcommit_percent)
+            else load(demand, node, overcommit_percent=overcommit_percent)
+            for node in nodes
+        ]
+    memory = cpu = [100] * len(nodes)
+    if demand.memory_bytes:
+        used = column(nodes, "used memory", lambda node: node.used_memory_bytes)
+        sizes = column(nodes, "memory", lambda node: node.memory_bytes)
+        memory = _shares(demand.memory_bytes, used, sizes, _Totals(overcommit_percent, 1))
+    if demand.nano_cpus:
+        used = column(nodes, "used CPU", used_nano)
+        sizes = column(nodes, "CPU", lambda node: node.cpus)
+        cpu = _shares(demand.nano_cpus, used, sizes, _Totals(overcommit_percent, NANO))
+    return [
+        of_memory + of_cpu if of_memory >= 0 <= of_cpu else FULL for of_memory, of_cpu in zip(memory, cpu, strict=True)
+    ]
+
+
+def _shares(wanted: int, used: Sequence[int], sizes: Sequence[int], totals: _Totals) -> list[int]:
+    """Return how full each node would be, in whole per cent."""
+    return [
+        (has + wanted) * 100 // totals[size] if has + wanted <= totals[size] else FULL
+        for has, size in zip(used, sizes, strict=True)
+    ]
 
 
 class _Totals(dict[int, int]):

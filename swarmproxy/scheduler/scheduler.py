@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmproxy.errors import BadRequest, NoNodeFits, NotSupported
-from swarmproxy.scheduler.explanation import Explanation, Ranked, is_made_for, refused_nodes, tally
+from swarmproxy.scheduler.crowd import where
+from swarmproxy.scheduler.explanation import Explanation, Ranked, is_made_for, refused_nodes, standing_of, tally
 from swarmproxy.scheduler.resources import demand_of
 from swarmproxy.scheduler.strategy import rank, weight_of
 
@@ -123,11 +124,11 @@ def _soft_expressions(spec: ContainerSpec) -> tuple[str, ...]:
 
 
 def _filtered(spec: ContainerSpec, nodes: Sequence[Node], filters: Sequence[Filter], *, soft: bool) -> Sequence[Node]:
-    kept: Sequence[Node] = [node for node in nodes if node.healthy and node.availability == "active"]  # as standing_of
+    kept = where(nodes, "standing", _has_standing)
     if not kept and any(node.healthy for node in nodes):
         raise NoNodeFits(_NO_NODES)
     if spec.platforms and kept:
-        kept = [node for node in kept if is_made_for(spec, node)]
+        kept = where(kept, f"platform {spec.platforms}", lambda node: is_made_for(spec, node))
         if not kept:
             raise NoNodeFits(_refusal(spec, ()))
     for index, each in enumerate(filters):
@@ -140,6 +141,10 @@ def _filtered(spec: ContainerSpec, nodes: Sequence[Node], filters: Sequence[Filt
     if not kept:
         raise NoNodeFits(_NO_NODES)
     return kept
+
+
+def _has_standing(node: Node) -> bool:
+    return not standing_of(node)
 
 
 def _refusal(spec: ContainerSpec, filters: Sequence[Filter]) -> str:

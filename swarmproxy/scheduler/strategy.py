@@ -12,10 +12,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, overload
 
 from swarmproxy.errors import ConfigError, NoNodeFits
-from swarmproxy.scheduler.resources import Demand, demand_of, load, loads
+from swarmproxy.scheduler.crowd import column
+from swarmproxy.scheduler.resources import FULL, Demand, demand_of, load, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
@@ -44,7 +45,7 @@ class Strategy(Enum):
 
 def rank(
     spec: ContainerSpec,
-    nodes: Iterable[Node],
+    nodes: Sequence[Node],
     strategy: Strategy,
     *,
     overcommit_percent: int,
@@ -59,22 +60,21 @@ def rank(
     if there is no room anywhere.
     """
     demand = demand_of(spec)
-    weights: list[int] = []
+    # one number for each node, of which the lowest is best: weight first, then the number of containers
+    name, base, sign = ("binpack", _fullness, -1) if strategy is Strategy.BINPACK else ("spread", _emptiness, 1)
     if demand.is_nothing:  # then all nodes carry the same load
-        fitting = list(nodes)
+        fitting: Sequence[Node] = nodes
+        keys = column(nodes, name, base)
     else:
-        weighed = list(loads(demand, nodes, overcommit_percent=overcommit_percent))
-        fitting, weights = [node for node, _ in weighed], [weight for _, weight in weighed]
-    if not fitting:
+        found = loads(demand, nodes, overcommit_percent=overcommit_percent)
+        fitting = [node for node, each in zip(nodes, found, strict=True) if each != FULL] if FULL in found else nodes
+        bases = column(nodes, name, base)
+        keys = [key + (sign * each << _WEIGHT_SHIFT) for key, each in zip(bases, found, strict=True) if each != FULL]
+    if not keys:
         raise NoNodeFits("no resources available to schedule container")
     if strategy is Strategy.RANDOM:
-        fitting.sort(key=_identity)
-        return list(shuffle(fitting)) if shuffle else fitting
-    # one number for each node, of which the lowest is best: weight first, then the number of containers
-    sign = -1 if strategy is Strategy.BINPACK else 1
-    keys = [sign * node.containers - node.health * (HEALTH_FACTOR << _WEIGHT_SHIFT) for node in fitting]
-    if weights:
-        keys = [key + (sign * weight << _WEIGHT_SHIFT) for key, weight in zip(keys, weights, strict=True)]
+        ordered = sorted(fitting, key=_identity)
+        return shuffle(ordered) if shuffle else ordered
     names = spec.image_names if prefer_holders else ()
 
     def tie(node: Node) -> tuple[bool, str, str]:
@@ -82,6 +82,14 @@ def rank(
         return not any(name in held for name in names), node.name, node.id
 
     return Preferred(fitting, keys, tie)
+
+
+def _emptiness(node: Node) -> int:
+    return node.containers - node.health * (HEALTH_FACTOR << _WEIGHT_SHIFT)
+
+
+def _fullness(node: Node) -> int:
+    return -node.containers - node.health * (HEALTH_FACTOR << _WEIGHT_SHIFT)
 
 
 class Preferred(Sequence["Node"]):

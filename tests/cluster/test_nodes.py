@@ -95,7 +95,7 @@ def test_only_what_changed() -> None:
         of.joined(engine)
         engine._health.enter(State.HEALTHY)
     before = list(of.nodes.all())
-    assert of.nodes.all() == before
+    assert list(of.nodes.all()) == before
     CHANGES["put"](of, engines[1])
     after = of.nodes.all()
     assert [new is old for new, old in zip(after, before, strict=True)] == [

@@ -16,7 +16,7 @@ from swarmproxy.model.image import Image
 from swarmproxy.model.node import Node, Pending
 from swarmproxy.model.spec import ContainerSpec
 from swarmproxy.scheduler.filters import NAMES, choose
-from swarmproxy.scheduler.resources import claims_of_spec, load, loads, shortage, with_claims
+from swarmproxy.scheduler.resources import FULL, claims_of_spec, load, loads, shortage, with_claims
 from swarmproxy.scheduler.resources import demand_of as demand
 from swarmproxy.scheduler.scheduler import place
 from swarmproxy.scheduler.strategy import Strategy, weight_of
@@ -262,12 +262,11 @@ SPECS = st.builds(
 
 @given(SPECS, NODES, st.integers(-50, 50))
 def test_all_loads_at_once(spec: ContainerSpec, nodes: list[Node], percent: int) -> None:
-    """The loads of all nodes are those of each node that is not short of anything."""
+    """The loads of all nodes are those of each, and that of one which is short of anything is FULL."""
     wanted = demand(spec)
-    assert list(loads(wanted, nodes, overcommit_percent=percent)) == [
-        (node, load(wanted, node, overcommit_percent=percent))
+    assert loads(wanted, nodes, overcommit_percent=percent) == [
+        FULL if shortage(wanted, node, overcommit_percent=percent) else load(wanted, node, overcommit_percent=percent)
         for node in nodes
-        if not shortage(wanted, node, overcommit_percent=percent)
     ]
 
 

@@ -9,6 +9,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.container import SHORT_ID_LENGTH
+from swarmproxy.scheduler.crowd import where
 from swarmproxy.scheduler.expression import Expression, parse_all
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ class AffinityFilter:
         """Return the nodes that satisfy every affinity, soft ones only if `soft`. Raises BadRequest."""
         kept = nodes
         for expression in parse_all(spec.expressions.affinities, soft=soft):
-            has, wanted = _finder(expression), expression.operator == "=="
-            kept = [node for node in kept if has(node) is wanted]
+            kept = where(kept, f"affinity {expression}", _verdict(expression))
         return kept
 
     def describe(self, spec: ContainerSpec) -> list[str]:
@@ -45,30 +45,26 @@ class AffinityFilter:
 
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
         """See Filter: the reason is the first affinity that does not hold."""
-        wanted = [(each, _finder(each)) for each in parse_all(spec.expressions.affinities, soft=soft)]
+        wanted = [(each, _verdict(each)) for each in parse_all(spec.expressions.affinities, soft=soft)]
 
         def reason(node: Node) -> str:
-            broken = next((each for each, has in wanted if has(node) is not (each.operator == "==")), None)
+            broken = next((each for each, holds in wanted if not holds(node)), None)
             return f"by affinity {broken}" if broken else ""
 
         return reason
 
 
-def _finder(expression: Expression) -> Callable[[Node], bool]:
-    """Return what says whether a node has what the value of `expression` means, whatever the operator."""
-    key, pattern = expression.key, expression.pattern
-    only = pattern.only
-    match key:
+def _verdict(expression: Expression) -> Callable[[Node], bool]:
+    """Return what says whether a node satisfies `expression`."""
+    match expression.key:
         case "image":
-            find = functools.partial(_has_image, pattern)
+            has = functools.partial(_has_image, expression.pattern)
         case "container":
-            find = functools.partial(_has_container, pattern)
+            has = functools.partial(_has_container, expression.pattern)
         case _:
-            find = functools.partial(_has_label, key, pattern)
-    if only is not None and not (key == "container" and _may_be_short_id(only)):
-        return find
-    question = f"{key}=={expression.value}"  # everything on the node is looked at: not twice
-    return lambda node: node.remember(question, functools.partial(find, node))
+            has = functools.partial(_has_label, expression.key, expression.pattern)
+    wanted = expression.operator == "=="
+    return lambda node: has(node) is wanted
 
 
 def _has_image(pattern: Pattern, node: Node) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from swarmproxy.scheduler.crowd import where
 from swarmproxy.scheduler.expression import Expression, parse_all
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ class ConstraintFilter:
         """Return the nodes that satisfy every constraint, soft ones only if `soft`. Raises BadRequest."""
         kept = nodes
         for expression in parse_all(spec.expressions.constraints, soft=soft):
-            holds = _verdict(expression)
-            kept = [node for node in kept if holds(node)]
+            kept = where(kept, f"constraint {expression}", _verdict(expression))
         return kept
 
     def describe(self, spec: ContainerSpec) -> list[str]:

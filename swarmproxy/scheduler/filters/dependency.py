@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from swarmproxy.scheduler.crowd import where
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -23,12 +25,12 @@ class DependencyFilter:
     def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:  # noqa: ARG002
         """Return the nodes that hold all that is needed."""
         wanted = spec.dependencies
-        if not wanted and not spec.reach:
-            return nodes
         if any(each.name not in spec.found for each in wanted):
             return []
-        ids = {spec.found[each.name].id for each in wanted}
-        kept = nodes if not ids else [node for node in nodes if all(each in node.held for each in ids)]
+        kept = nodes
+        if ids := {spec.found[each.name].id for each in wanted}:
+            question = f"holds {' '.join(sorted(ids))}"
+            kept = where(kept, question, lambda node: all(container_id in node.held for container_id in ids))
         for reach in spec.reach:
             kept = [node for node in kept if node.id in reach.nodes]
         return kept

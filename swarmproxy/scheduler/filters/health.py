@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmproxy.errors import NoNodeFits
+from swarmproxy.scheduler.crowd import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,9 +19,9 @@ class HealthFilter:
 
     name = "health"
 
-    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> list[Node]:  # noqa: ARG002
+    def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:  # noqa: ARG002
         """Return the healthy nodes. Raises NoNodeFits if there is none."""
-        healthy = [node for node in nodes if node.healthy and node.health > 0]
+        healthy = where(nodes, "healthy", _is_healthy)
         if not healthy:
             raise NoNodeFits("No healthy node available in the cluster")
         return healthy
@@ -31,4 +32,8 @@ class HealthFilter:
 
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:  # noqa: ARG002
         """See Filter."""
-        return lambda node: "" if node.healthy and node.health > 0 else "unhealthy"
+        return lambda node: "" if _is_healthy(node) else "unhealthy"
+
+
+def _is_healthy(node: Node) -> bool:
+    return node.healthy and node.health > 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.ports import HOST_MODE, PortClaim, claims_of
+from swarmproxy.scheduler.crowd import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +31,10 @@ class PortFilter:
     def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:  # noqa: ARG002
         """Return the nodes where all wanted ports are free."""
         wanted = claims_of(spec)
-        return [node for node in nodes if not _is_taken(wanted, node)] if wanted else nodes
+        if not wanted:
+            return nodes
+        question = f"free {' '.join(map(str, wanted))}"
+        return where(nodes, question, lambda node: not _is_taken(wanted, node))
 
     def describe(self, spec: ContainerSpec) -> list[str]:
         """Return every port that is asked for, in classic's words."""

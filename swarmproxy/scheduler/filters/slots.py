@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from swarmproxy.scheduler.crowd import where
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -20,7 +22,7 @@ class SlotsFilter:
 
     def keep(self, spec: ContainerSpec, nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:  # noqa: ARG002
         """Return the nodes with a free slot."""
-        return [node for node in nodes if LABEL not in node.labels or _has_free_slot(node)]
+        return where(nodes, "free slot", _has_free_slot)
 
     def describe(self, spec: ContainerSpec) -> list[str]:  # noqa: ARG002
         """Return the same words always: scripts look for them."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swarmproxy.scheduler.expression import parse_all
+from swarmproxy.scheduler.crowd import where
+from swarmproxy.scheduler.expression import Expression, parse_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +26,7 @@ class WhitelistFilter:
         """Return the nodes that every whitelist allows, soft ones only if `soft`. Raises BadRequest."""
         kept = nodes
         for expression in parse_all(spec.expressions.whitelists, soft=soft):
-            names = set(expression.value.split("|"))
-            kept = [node for node in kept if (node.name in names) is (expression.operator == "==")]
+            kept = where(kept, f"whitelist {expression}", _verdict(expression))
         return kept
 
     def describe(self, spec: ContainerSpec) -> list[str]:
@@ -35,12 +35,16 @@ class WhitelistFilter:
 
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
         """See Filter: the reason is the first whitelist that does not allow the node."""
-        wanted = [(each, set(each.value.split("|"))) for each in parse_all(spec.expressions.whitelists, soft=soft)]
+        wanted = [(each, _verdict(each)) for each in parse_all(spec.expressions.whitelists, soft=soft)]
 
         def reason(node: Node) -> str:
-            for expression, names in wanted:
-                if (node.name in names) is not (expression.operator == "=="):
-                    return f"by whitelist {expression}"
-            return ""
+            broken = next((each for each, holds in wanted if not holds(node)), None)
+            return f"by whitelist {broken}" if broken else ""
 
         return reason
+
+
+def _verdict(expression: Expression) -> Callable[[Node], bool]:
+    """Return what says whether a node satisfies `expression`."""
+    names, wanted = frozenset(expression.value.split("|")), expression.operator == "=="
+    return lambda node: (node.name in names) is wanted
