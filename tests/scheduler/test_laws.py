@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from swarmproxy.model.holdings import Holdings, image_names
 from swarmproxy.model.image import Image
 from swarmproxy.model.node import Node, Pending
 from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.scheduler.crowd import Register
 from swarmproxy.scheduler.filters import NAMES, choose
 from swarmproxy.scheduler.resources import FULL, claims_of_spec, load, loads, shortage, with_claims
 from swarmproxy.scheduler.resources import demand_of as demand
@@ -178,9 +180,12 @@ WISHES = st.lists(
 )
 
 
-def offered(wish: Wish, members: Sequence[Member], strategy: Strategy, filters: Sequence[str] = NAMES) -> list[str]:
+def offered(
+    wish: Wish, among: Sequence[Member] | Sequence[Node], strategy: Strategy, filters: Sequence[str] = NAMES
+) -> list[str]:
     """Return the names of the nodes on offer, best first."""
-    nodes = [member.node() for member in members]
+    members = [each for each in among if isinstance(each, Member)]
+    nodes = [member.node() for member in members] or cast("Sequence[Node]", among)
     try:
         ranked = place(wish.spec(), nodes, strategy=strategy, filters=choose(filters), overcommit_percent=0)
     except NoNodeFits:
@@ -209,6 +214,9 @@ def test_placements(members: list[Member], wishes: list[Wish], strategy: Strateg
     """
     if members[0].name != "n0":
         members[0].holdings.put(Container(id=ID, name="old"))
+    register = Register()
+    for member in members:
+        register.add(member.node())
     for number, wish in enumerate(wishes):
         able = [member for member in members if wish.has_place(member)]
         hard = [member for member in able if wish.holds(member, soft=False)]
@@ -216,6 +224,7 @@ def test_placements(members: list[Member], wishes: list[Wish], strategy: Strateg
         names = offered(wish, members, strategy)
         assert set(names) == {member.name for member in soft or hard}
         assert offered(wish, dice.sample(members, len(members)), strategy) == names
+        assert offered(wish, register.all(), strategy) == names
         nodes = {member.name: member.node() for member in members}
         sign = -1 if strategy is Strategy.BINPACK else 1
 
@@ -227,6 +236,7 @@ def test_placements(members: list[Member], wishes: list[Wish], strategy: Strateg
         if names:
             (chosen,) = (member for member in members if member.name == names[0])
             make(wish, chosen, str(number).ljust(64, "f"))
+            register.replace(members.index(chosen), chosen.node())
             ports = chosen.ports()
             assert len(ports) == len(set(ports))
     for member in members:
