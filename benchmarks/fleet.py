@@ -11,6 +11,7 @@ from swarmproxy.cluster.images import Pulls
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.engine.settings import EngineSettings
+from swarmproxy.manage import _shuffle
 from swarmproxy.model.container import Container, PortBinding
 from swarmproxy.model.image import Image
 from swarmproxy.model.labels import ID
@@ -58,7 +59,7 @@ class Fleet:
             strategy=strategy,
             filters=choose(),
             overcommit_percent=5,
-            shuffle=lambda nodes: self._dice.sample(nodes, len(nodes)),
+            shuffle=_shuffle,
         )
         return Placement(self.cluster, ranking, Pulls(), lambda: f"{self._dice.getrandbits(256):064x}")
 

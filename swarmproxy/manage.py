@@ -50,6 +50,7 @@ from swarmproxy.wire.address import Address
 log = logging.getLogger("swarmproxy.manage")
 
 TAKE_OVER_S = 3.0  # after the lock of a leader that died has ended, another one answers within this time
+DRAWN = 32  # nodes that the random strategy puts in order
 PATIENCE_MAX_S = 30.0  # for which a request waits for a leader, however long its lock lives
 
 
@@ -290,5 +291,13 @@ def _scheduling(settings: Settings) -> dict[str, Any]:
         "filters": choose(settings.filters),
         "overcommit_percent": percent_of(settings.overcommit),
         "prefer_holders": settings.image_ties,
-        "shuffle": lambda nodes: random.sample(nodes, len(nodes)),
+        "shuffle": _shuffle,
     }
+
+
+def _shuffle(nodes: list[Node]) -> list[Node]:
+    """Draw the first few of `nodes`, as many as a create may try; what follows them stays as it is."""
+    for at in range(min(DRAWN, len(nodes))):
+        drawn = random.randrange(at, len(nodes))  # noqa: S311 - which node it is need not be a secret
+        nodes[at], nodes[drawn] = nodes[drawn], nodes[at]
+    return nodes

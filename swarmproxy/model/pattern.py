@@ -96,12 +96,12 @@ class Pattern:
             return only in texts
         if not texts:
             return False
-        joined = "\n".join(texts)
-        if self.needs not in joined:
-            return False
-        if self._texts is not None and joined.count("\n") == len(texts) - 1 and (lines := self._texts.lines):
-            return lines.search(joined) is not None
-        return any(map(self.search, texts))
+        joined = "\n".join(("", *texts, ""))
+        if self._texts is None:
+            return self.needs in joined and any(map(self.search, texts))
+        if joined.count("\n") != len(texts) + 1:
+            return any(map(self.search, texts))
+        return self._texts.are_in_lines(joined)
 
     def search(self, text: str) -> bool:
         """Return whether any part of `text` matches. Raises BadRequest if the pattern is too costly."""
@@ -215,7 +215,7 @@ class _Texts:
     it can be: no text is looked at twice.
     """
 
-    __slots__ = ("_begin", "_body", "_end", "_first", "_last", "_lines", "_pieces", "longest", "only")
+    __slots__ = ("_begin", "_body", "_end", "_first", "_last", "_parts", "_pieces", "longest", "only")
 
     def __init__(self, begin: str, body: str, end: str) -> None:
         if body.startswith(_ANYTHING):
@@ -230,18 +230,17 @@ class _Texts:
         self._first = pieces.pop(0) if begin else _NOTHING
         self._last = pieces.pop() if end and pieces else _NOTHING
         self._pieces = pieces
-        self._lines: re.Pattern[str] | None = None
+        # where a line that matches may be: the longest first, which is the rarest as a rule
+        marked = f"{begin and chr(10)}{body}{end and chr(10)}".replace(_ANYTHING, ".").split(".")
+        self._parts = sorted(filter(None, marked), key=len, reverse=True)
 
-    @property
-    def lines(self) -> re.Pattern[str] | None:
-        """What finds a match in many lines at once, unless that might take more than looking at each once."""
-        if self._lines is None:
-            stars = self._body.count(_ANYTHING)
-            if stars > 1 or (stars and not (self._begin and self._end)):
-                return None
-            pieces = (re.escape(text).replace(r"\.", ".") for text in self._body.split(_ANYTHING))
-            self._lines = re.compile(f"{self._begin}{_ANYTHING.join(pieces)}{self._end}", re.MULTILINE)
-        return self._lines
+    def are_in_lines(self, joined: str) -> bool:
+        """Return whether they are in any line of `joined`, which begins and ends with the end of one."""
+        if not all(part in joined for part in self._parts):
+            return False
+        if len(self._parts) == 1 and "." not in self._body:
+            return True
+        return any(map(self.are_in, joined[1:-1].split("\n")))
 
     def are_in(self, text: str) -> bool:
         if self.only is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 NO, YES, UNKNOWN = 0, 1, 2  # what is known of one node, as a byte
 MAX_QUESTIONS = 128  # that are remembered; one takes a byte for each node
+MAX_COLUMNS = 16  # of numbers, read anew whenever a node changes
 _UNKNOWN = bytes([UNKNOWN])
 
 
@@ -28,7 +29,7 @@ class Register:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self._answers: OrderedDict[str, bytearray] = OrderedDict()
-        self._columns: dict[str, tuple[Callable[[Node], int], list[int]]] = {}
+        self._columns: OrderedDict[str, tuple[Callable[[Node], int], list[int]]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -72,9 +73,12 @@ class Register:
         return answers
 
     def column(self, name: str, read: Callable[[Node], int]) -> list[int]:
-        """Return the number that `read` finds on each node; there are few such names."""
+        """Return the number that `read` finds on each node; `name` stands for it."""
         if name not in self._columns:
+            if len(self._columns) >= MAX_COLUMNS:
+                self._columns.popitem(last=False)
             self._columns[name] = read, [read(node) for node in self.nodes]
+        self._columns.move_to_end(name)
         return self._columns[name][1]
 
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.container import cores_of_shares
-from swarmproxy.scheduler.crowd import column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from swarmproxy.model.container import Container, DeviceRequest
     from swarmproxy.model.node import Node
@@ -67,11 +66,6 @@ class Demand:
     def is_nothing(self) -> bool:
         """Whether any node will do."""
         return self == _NOTHING
-
-    @property
-    def is_common(self) -> bool:
-        """Whether nothing but memory and CPU is asked for."""
-        return replace(self, memory_bytes=0, nano_cpus=0) == _NOTHING
 
 
 _NOTHING = Demand()
@@ -177,56 +171,6 @@ def load(demand: Demand, node: Node, *, overcommit_percent: int) -> int:
         total = with_overcommit(node.memory_bytes, overcommit_percent)
         memory = (node.used_memory_bytes + demand.memory_bytes) * 100 // total
     return cpu + memory
-
-
-FULL = -1  # the load of a node that has no room
-
-
-def loads(demand: Demand, nodes: Sequence[Node], *, overcommit_percent: int) -> list[int]:
-    """Return the load of each of `nodes`, FULL where there is no room.
-
-    It is `shortage` and `load` of each, in one go for the demands that are common.
-    """
-    if not demand.is_common:
-        return [
-            FULL
-            if shortage(demand, node, overcommit_percent=overcommit_percent)
-            else load(demand, node, overcommit_percent=overcommit_percent)
-            for node in nodes
-        ]
-    memory = cpu = [100] * len(nodes)
-    if demand.memory_bytes:
-        used = column(nodes, "used memory", lambda node: node.used_memory_bytes)
-        sizes = column(nodes, "memory", lambda node: node.memory_bytes)
-        memory = _shares(demand.memory_bytes, used, sizes, _Totals(overcommit_percent, 1))
-    if demand.nano_cpus:
-        used = column(nodes, "used CPU", used_nano)
-        sizes = column(nodes, "CPU", lambda node: node.cpus)
-        cpu = _shares(demand.nano_cpus, used, sizes, _Totals(overcommit_percent, NANO))
-    return [
-        of_memory + of_cpu if of_memory >= 0 <= of_cpu else FULL for of_memory, of_cpu in zip(memory, cpu, strict=True)
-    ]
-
-
-def _shares(wanted: int, used: Sequence[int], sizes: Sequence[int], totals: _Totals) -> list[int]:
-    """Return how full each node would be, in whole per cent."""
-    return [
-        (has + wanted) * 100 // totals[size] if has + wanted <= totals[size] else FULL
-        for has, size in zip(used, sizes, strict=True)
-    ]
-
-
-class _Totals(dict[int, int]):
-    """What nodes of each size have to give: they come in few sizes."""
-
-    def __init__(self, overcommit_percent: int, unit: int) -> None:
-        super().__init__()
-        self._overcommit_percent = overcommit_percent
-        self._unit = unit
-
-    def __missing__(self, amount: int) -> int:
-        self[amount] = with_overcommit(amount, self._overcommit_percent) * self._unit
-        return self[amount]
 
 
 def used_nano(node: Node) -> int:

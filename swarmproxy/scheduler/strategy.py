@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from enum import Enum
+from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, overload
 
 from swarmproxy.errors import ConfigError, NoNodeFits
 from swarmproxy.scheduler.crowd import column
-from swarmproxy.scheduler.resources import FULL, Demand, demand_of, load, loads
+from swarmproxy.scheduler.resources import Demand, demand_of, load, shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from swarmproxy.model.spec import ContainerSpec
 
 _WEIGHT_SHIFT = 40  # a point of weight outweighs any number of containers
+_NO_ROOM = 1 << 80  # the key of a node that will not do
 _identity = attrgetter("name", "id")
 
 HEALTH_FACTOR = 10  # one point of health outweighs ten per cent of memory or CPU
@@ -56,40 +58,36 @@ def rank(
 
     Nodes that are equal to the strategy stand in the order of their names, with `prefer_holders` those first that hold
     the image: so that it is not pulled without need, and the pool stays as even as without. RANDOM takes the order that
-    `shuffle` gives to the nodes sorted by name; unlike classic's it looks at the room, too. Raises NoNodeFits
+    `shuffle` gives to the nodes; unlike classic's it looks at the room, too. Raises NoNodeFits
     if there is no room anywhere.
     """
     demand = demand_of(spec)
-    # one number for each node, of which the lowest is best: weight first, then the number of containers
-    name, base, sign = ("binpack", _fullness, -1) if strategy is Strategy.BINPACK else ("spread", _emptiness, 1)
-    if demand.is_nothing:  # then all nodes carry the same load
-        fitting: Sequence[Node] = nodes
-        keys = column(nodes, name, base)
-    else:
-        found = loads(demand, nodes, overcommit_percent=overcommit_percent)
-        fitting = [node for node, each in zip(nodes, found, strict=True) if each != FULL] if FULL in found else nodes
-        bases = column(nodes, name, base)
-        keys = [key + (sign * each << _WEIGHT_SHIFT) for key, each in zip(bases, found, strict=True) if each != FULL]
+    key = functools.partial(_key, demand, strategy, overcommit_percent)
+    keys = column(nodes, f"{strategy.value} {demand} {overcommit_percent}", key)
+    fitting = nodes
+    if _NO_ROOM in keys:
+        fitting = [node for node, each in zip(nodes, keys, strict=True) if each != _NO_ROOM]
+        keys = [each for each in keys if each != _NO_ROOM]
     if not keys:
         raise NoNodeFits("no resources available to schedule container")
     if strategy is Strategy.RANDOM:
-        ordered = sorted(fitting, key=_identity)
-        return shuffle(ordered) if shuffle else ordered
+        return shuffle(list(fitting)) if shuffle else sorted(fitting, key=_identity)
     names = spec.image_names if prefer_holders else ()
 
     def tie(node: Node) -> tuple[bool, str, str]:
         held = node.names_of_images if names else ()
         return not any(name in held for name in names), node.name, node.id
 
-    return Preferred(fitting, keys, tie)
+    return Preferred(fitting, keys, tie if names else _by_identity)
 
 
-def _emptiness(node: Node) -> int:
-    return node.containers - node.health * (HEALTH_FACTOR << _WEIGHT_SHIFT)
-
-
-def _fullness(node: Node) -> int:
-    return -node.containers - node.health * (HEALTH_FACTOR << _WEIGHT_SHIFT)
+def _key(demand: Demand, strategy: Strategy, overcommit_percent: int, node: Node) -> int:
+    """Return a number that is the lower the better `node` is: the weight first, then the number of containers."""
+    if not demand.is_nothing and shortage(demand, node, overcommit_percent=overcommit_percent):
+        return _NO_ROOM
+    weight = weight_of(demand, node, strategy, overcommit_percent=overcommit_percent)
+    sign = -1 if strategy is Strategy.BINPACK else 1
+    return sign * ((weight << _WEIGHT_SHIFT) + node.containers)
 
 
 class Preferred(Sequence["Node"]):
@@ -105,7 +103,7 @@ class Preferred(Sequence["Node"]):
         self._keys = keys
         self._tie = tie
         least = min(keys)
-        self._best = min((node for node, key in zip(nodes, keys, strict=True) if key == least), key=tie)
+        self._best = min(compress(nodes, map(least.__eq__, keys)), key=tie)
 
     @functools.cached_property
     def _ordered(self) -> list[Node]:
@@ -132,3 +130,7 @@ def weight_of(demand: Demand, node: Node, strategy: Strategy, *, overcommit_perc
         return 0
     factor = HEALTH_FACTOR if strategy is Strategy.BINPACK else -HEALTH_FACTOR
     return load(demand, node, overcommit_percent=overcommit_percent) + factor * node.health
+
+
+def _by_identity(node: Node) -> tuple[bool, str, str]:
+    return False, node.name, node.id

@@ -18,7 +18,7 @@ from swarmproxy.model.node import Node, Pending
 from swarmproxy.model.spec import ContainerSpec
 from swarmproxy.scheduler.crowd import Register
 from swarmproxy.scheduler.filters import NAMES, choose
-from swarmproxy.scheduler.resources import FULL, claims_of_spec, load, loads, shortage, with_claims
+from swarmproxy.scheduler.resources import claims_of_spec, with_claims
 from swarmproxy.scheduler.resources import demand_of as demand
 from swarmproxy.scheduler.scheduler import place
 from swarmproxy.scheduler.strategy import Strategy, weight_of
@@ -249,35 +249,6 @@ def test_filters_in_any_order(members: list[Member], wishes: list[Wish]) -> None
     """The same nodes are on offer in whatever order the filters look at them."""
     for wish in wishes:
         assert offered(wish, members, Strategy.SPREAD, NAMES[::-1]) == offered(wish, members, Strategy.SPREAD)
-
-
-NODES = st.lists(
-    st.builds(
-        Node,
-        id=st.uuids().map(str),
-        name=st.just("n"),
-        cpus=st.integers(0, 30),
-        memory_bytes=st.integers(0, 2000),
-        gpus=st.integers(-1, 3),
-        used_memory_bytes=st.integers(0, 1000),
-        used_cpus=st.integers(0, 4),
-        used_nano_cpus=st.integers(0, 10**9),
-    ),
-    max_size=6,
-)
-SPECS = st.builds(
-    ContainerSpec, memory_bytes=st.integers(0, 1000), cpus=st.integers(0, 3), nano_cpus=st.integers(0, 10**10)
-)
-
-
-@given(SPECS, NODES, st.integers(-50, 50))
-def test_all_loads_at_once(spec: ContainerSpec, nodes: list[Node], percent: int) -> None:
-    """The loads of all nodes are those of each, and that of one which is short of anything is FULL."""
-    wanted = demand(spec)
-    assert loads(wanted, nodes, overcommit_percent=percent) == [
-        FULL if shortage(wanted, node, overcommit_percent=percent) else load(wanted, node, overcommit_percent=percent)
-        for node in nodes
-    ]
 
 
 @given(st.integers(1, 6), st.lists(st.sampled_from([0, 1]), max_size=30), st.booleans())

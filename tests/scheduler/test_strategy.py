@@ -276,7 +276,7 @@ def test_binpack_opens_a_node_only_when_it_must(count: int, containers: int) -> 
 def test_random_throws_the_dice_it_is_given() -> None:
     """The random strategy orders the nodes that have room by the caller's dice, and only these."""
     reverse: Callable[[list[Node]], list[Node]] = lambda nodes: nodes[::-1]  # noqa: E731
-    nodes = [node("b"), node("a"), node("full", used_memory_bytes=8 * GIB)]
+    nodes = [node("a"), node("full", used_memory_bytes=8 * GIB), node("b")]
     ranked = rank(spec(gib=1), nodes, Strategy.RANDOM, overcommit_percent=0, shuffle=reverse)
     assert names(ranked) == ["b", "a"]
     seeded = Random(1)

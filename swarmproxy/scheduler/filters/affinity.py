@@ -58,7 +58,7 @@ def _verdict(expression: Expression) -> Callable[[Node], bool]:
     """Return what says whether a node satisfies `expression`."""
     match expression.key:
         case "image":
-            has = functools.partial(_has_image, expression.pattern)
+            has = functools.partial(_has_image, expression.pattern, _Matches(expression.pattern))
         case "container":
             has = functools.partial(_has_container, expression.pattern)
         case _:
@@ -67,8 +67,22 @@ def _verdict(expression: Expression) -> Callable[[Node], bool]:
     return lambda node: has(node) is wanted
 
 
-def _has_image(pattern: Pattern, node: Node) -> bool:
-    return pattern.finds(node.names_of_images)
+class _Matches(dict[str, bool]):
+    """Whether a text matches, worked out once each: engines hold the same images as a rule."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        super().__init__()
+        self._pattern = pattern
+
+    def __missing__(self, text: str) -> bool:
+        self[text] = self._pattern.search(text)
+        return self[text]
+
+
+def _has_image(pattern: Pattern, matches: _Matches, node: Node) -> bool:
+    if pattern.only is not None:
+        return pattern.only in node.names_of_images
+    return any(map(matches.__getitem__, node.names_of_images))
 
 
 def _has_label(key: str, pattern: Pattern, node: Node) -> bool:
