@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 PACKAGES := tests/hosts/packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test fast lint format bench bench-check clean engines
+.PHONY: help demo demo-stop test fast lint format bench bench-scheduling bench-check clean engines
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ format: $(VENV)/ready ## rewrite the code as the linter wants it
 bench: $(VENV)/ready ## measure, against a direct engine and HAProxy, and membership in real stores
 	@$(PACKAGES) benchmarks engines stores
 	@$(PYTHON) -m benchmarks
+
+bench-scheduling: $(VENV)/ready ## measure placements among up to 10,000 nodes, and rewrite docs/scheduling.*
+	@$(PYTHON) -m benchmarks.scheduling --docs
 
 bench-check: $(VENV)/ready ## measure, and fail if a row is 25 % worse against the direct engine than it was
 	@$(PACKAGES) benchmarks engines

@@ -175,13 +175,13 @@ def plot(results: Results) -> str:
     )
 
 
-def write_docs(text: str, drawing: str) -> None:
+def write_docs(text: str, drawing: str, *, docs: Path = DOCS) -> None:
     """Put the figures into the document, between its two marks."""
-    page = DOCS / "scheduling.md"
+    page = docs / "scheduling.md"
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
-    (DOCS / "scheduling.svg").write_text(drawing)
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    (docs / "scheduling.svg").write_text(drawing)
 
 
 @click.command()
