@@ -1,6 +1,7 @@
 """Where a new network is made: on the node that is asked for, where its project is, or where there is most room."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -55,8 +56,9 @@ class NetworkMaker:
             sent["Driver"] = spec.driver
             if spec.driver == OVERLAY:
                 sent["Attachable"] = True
-        with self.cluster.networks.making(f"{asked[0].id}/{name}" if asked else name):
-            if spec.check_duplicate or version >= _ALWAYS_UNIQUE:
+        unique = spec.check_duplicate or version >= _ALWAYS_UNIQUE
+        with self.cluster.networks.making(f"{asked[0].id}/{name}" if asked else name) if unique else nullcontext():
+            if unique:
                 self._refuse_duplicate(name, asked)
             engine = self._choose(spec, asked)
             self._in_flight[engine] = self._in_flight.get(engine, 0) + 1

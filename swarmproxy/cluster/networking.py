@@ -253,17 +253,21 @@ async def _after_change(engine: Engine, container_id: str, answer: Answer, held:
 async def prune(
     cluster: Cluster, parameters: Mapping[str, str], version: Version, *, nodes: Sequence[str] = (), with_node: bool
 ) -> list[str]:
-    """Remove unused networks on all healthy engines, or on `nodes`; return their names, `with_node` as `node/name`.
+    """Remove unused networks on all healthy engines, or on `nodes`; return their names.
 
-    Raises as `summed_up` and `taking_part`.
+    Local ones are called `node/name` if `with_node`. Raises as `summed_up` and `taking_part`.
     """
 
     async def work(engine: Engine) -> dict[str, Any]:
+        shared = {each.name: each.id for each in engine.networks.values() if not each.is_local}
         answer = await ask_prune(engine, NETWORKS, Case(members=dict(parameters)), version)
         names = answer.get(NETWORKS.removed) or []
+        for held in [held for name in names if name in shared for held in cluster.networks.with_prefix(shared[name])]:
+            cluster.networks.forget(held)
         if names:
             await reread([engine])
-        return {NETWORKS.removed: [f"{engine.name}/{name}" if with_node else name for name in names]}
+        titles = [f"{engine.name}/{name}" if with_node and name not in shared else name for name in names]
+        return {NETWORKS.removed: titles}
 
     pruned = await summed_up(taking_part(cluster, nodes), NETWORKS, work)
     return list(pruned[NETWORKS.removed])

@@ -1,6 +1,10 @@
 """Looking up networks in the whole cluster, from what the engines told."""
 
+from collections.abc import Mapping
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarmproxy.cluster.networks import NetworkIndex
 from swarmproxy.engine.engine import Engine
@@ -136,3 +140,32 @@ def test_renamed() -> None:
     held.replace(ONE, {"aa11": network("aa11", "old")}, {"aa11": network("aa11", "new")})
     assert held.find("new").title == "one/new"
     assert list(held.names()) == ["new"]
+
+
+NETWORKS = st.builds(
+    Network,
+    id=st.sampled_from(["aa11", "aa22", "bb11"]),
+    name=st.sampled_from(["blue", "green"]),
+    scope=st.sampled_from(["local", "swarm"]),
+    labels=st.sampled_from([{}, {"a": "b"}]),
+)
+LISTS = st.lists(NETWORKS, max_size=3).map(lambda listed: {each.id: each for each in listed})
+
+
+@given(st.lists(st.tuples(st.sampled_from([ONE, TWO, THREE]), LISTS), max_size=8))
+def test_law(readings: list[tuple[Engine, Mapping[str, Network]]]) -> None:
+    """Whatever the engines told one after the other, what is found is what their last lists say."""
+    made = NetworkIndex()
+    known: dict[Engine, Mapping[str, Network]] = {}
+    for at, after in readings:
+        made.replace(at, known.get(at, {}), after)
+        known[at] = after
+    told = [(at, each) for at, listed in known.items() for each in listed.values()]
+    assert {held.network.id for held in made} == {each.id for _, each in told}
+    assert set(made.names()) == {each.name for _, each in told}
+    for at, each in told:
+        assert any(at in held.engines for held in made.with_prefix(each.id))
+        assert any(at in held.engines for held in made.named(each.name))
+        for label in each.labels.items():
+            assert any(at in held.engines for held in made.labelled(*label))
+    assert sum(len(held.engines) for held in made) == len(told)

@@ -112,3 +112,13 @@ def test_on_every_node(manager: Manager, swarm_fleet: Fleet) -> None:
     docker("rm", "-f", *(f"{kind}-{engine.name}" for engine in swarm_fleet.engines for kind in ("in", "late")))
     manager.wait_until(lambda: tool.run(manager.address, "network", "rm", made, check=False).code == 0, "tasks to end")
     assert own(manager) == {}
+
+
+def test_prune(manager: Manager) -> None:
+    """What nobody uses goes, each network once under its own name; workers list it a while longer, and we do not."""
+    tool = cli("28")
+    for name in ("idle", "idler"):
+        tool.run(manager.address, "network", "create", "-d", "overlay", "--attachable", name)
+    said = tool.run(manager.address, "network", "prune", "--force").lines
+    assert {"idle", "idler"} <= set(said)
+    assert own(manager) == {}
