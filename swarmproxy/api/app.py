@@ -13,6 +13,7 @@ from swarmproxy.api import (
     prunes,
     swarm_mode,
     system,
+    volumes,
 )
 from swarmproxy.api.dispatch import Dispatch
 from swarmproxy.api.operators import app as operators
@@ -24,6 +25,7 @@ from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.network_making import NetworkMaker
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.cluster.rebalancing import Rebalancing
+from swarmproxy.cluster.volume_making import VolumeMaker
 from swarmproxy.leader.replica import Replica
 from swarmproxy.settings import Settings
 
@@ -38,6 +40,7 @@ ROUTES = (
     disk_usage,
     prunes,
     plugins,
+    volumes,
 )
 
 
@@ -55,6 +58,7 @@ def build(
     app.state.cluster = cluster
     app.state.placement = placement
     app.state.network_maker = NetworkMaker(cluster, placement.rank, settings.default_network)
+    app.state.volume_maker = VolumeMaker(cluster, placement.rank, placement.new_swarm_id)
     app.state.settings = settings
     app.state.explainer = explainer
     app.state.rebalancing = rebalancing

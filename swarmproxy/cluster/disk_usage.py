@@ -39,7 +39,9 @@ class DiskUsage:
     timeout_s: float = TIMEOUT_S
     _measuring: WeakKeyDictionary[Engine, _Measuring] = field(default_factory=WeakKeyDictionary)
 
-    async def of_all(self, query: Query, *, style: NameStyle, tags: bool = False, nodes: Sequence[str] = ()) -> bytes:
+    async def of_all(
+        self, query: Query, *, style: NameStyle, volumes: bool = True, tags: bool = False, nodes: Sequence[str] = ()
+    ) -> bytes:
         """Return the answer to `query` for all healthy engines, or for `nodes`.
 
         An engine that does not answer is left out, as are those that were known not to; what an engine refuses is
@@ -49,7 +51,7 @@ class DiskUsage:
 
         async def measure(engine: Engine) -> NodeUsage:
             body = await self._ask(engine, query)
-            return read(body, query, Naming(node=engine.name, style=style, tags=tags))
+            return read(body, query, Naming(node=engine.name, style=style, volumes=volumes, tags=tags))
 
         outcome = await on_all(engines, measure, timeout_s=self.timeout_s)
         refused = [error for _, error in outcome.failed if not isinstance(error, EngineUnreachable)]

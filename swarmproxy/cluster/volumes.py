@@ -1,6 +1,6 @@
 """Every volume of the cluster by what a client may call it: name, `node/name`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from swarmproxy.engine.engine import Engine, State
@@ -24,6 +24,12 @@ class HeldVolume:
     def healthy(self) -> list[Engine]:
         """Those of its engines that answer."""
         return [engine for engine in self.engines if engine.state is State.HEALTHY]
+
+
+def ambiguous(text: str, found: Sequence[HeldVolume]) -> Conflict:
+    """Return the refusal of a name that several volumes have."""
+    titles = ", ".join(each.title for each in found)
+    return Conflict(f"volume name {text} is ambiguous: it may be {titles}")
 
 
 class VolumeIndex:
@@ -67,13 +73,16 @@ class VolumeIndex:
 
         Raises NotFound, and Conflict for a name that several volumes have.
         """
-        found = self.named(text) or self._on_named_node(text)
+        found = self.candidates(text)
         if not found:
             raise NotFound(f"get {text}: no such volume")
         if len(found) > 1:
-            titles = ", ".join(each.title for each in found)
-            raise Conflict(f"volume name {text} is ambiguous: it may be {titles}")
+            raise ambiguous(text, found)
         return found[0]
+
+    def candidates(self, text: str) -> list[HeldVolume]:
+        """The volumes that a client may mean by `text`: all of this name, or else the one of `node/name`."""
+        return self.named(text) or self._on_named_node(text)
 
     def _on_named_node(self, text: str) -> list[HeldVolume]:
         # a node's name holds no slash, but an engine id with a unix address does: try every cut

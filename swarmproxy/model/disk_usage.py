@@ -152,6 +152,7 @@ class Naming:
 
     node: str
     style: NameStyle
+    volumes: bool = True  # local volumes too, as `node/name`
     tags: bool = False  # tags of images too, as `node/image:tag`: a CLI shows nothing else that could tell the node
 
 
@@ -223,7 +224,7 @@ def _named(kind: str, raw: msgspec.Raw, naming: Naming) -> msgspec.Raw:
     elif kind == IMAGE and naming.tags and "RepoTags" in members:
         tags = _texts.decode(members["RepoTags"]) or []
         members["RepoTags"] = _encoded([_tag_of_node(tag, naming.node) for tag in tags])
-    elif kind == VOLUME and is_local(members):
+    elif kind == VOLUME and naming.volumes and is_local(members):
         members["Name"] = _encoded(f"{naming.node}/{_text.decode(members['Name'])}")
     return _encoded(members)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from swarmproxy.errors import SwarmError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LOCAL = "local"
 
@@ -71,6 +76,17 @@ def list_from_engine(body: bytes) -> list[Volume]:
     except msgspec.MsgspecError as error:
         raise SwarmError(f"the engine lists its volumes in a way that cannot be read: {error}") from error
     return [from_engine(bytes(item)) for item in items]
+
+
+def alike(volumes: Sequence[Volume]) -> bool:
+    """Return whether these are as if made by one command: they differ in nothing that a user gave."""
+    return len({(each.driver, *sorted(each.labels.items()), *_options(each)) for each in volumes}) == 1
+
+
+def _options(volume: Volume) -> tuple[tuple[str, str], ...]:
+    members = _members_decoder.decode(b"{" + volume.fields + b"}")
+    options = msgspec.json.decode(members.get("Options", b"null"), type=dict[str, str] | None)
+    return tuple(sorted((options or {}).items()))
 
 
 def item_json(volume: Volume, node_name: str = "") -> bytes:

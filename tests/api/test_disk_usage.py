@@ -46,6 +46,7 @@ async def test_sum_of_nodes() -> None:
         told = await df(manager, user_agent="docker-sdk-python/7.1.0")
         assert told["Images"][0]["RepoTags"] == ["busybox:latest"]
         assert told["Containers"][0]["Names"][0] == "/web"
+        assert [each["Name"] for each in told["Volumes"]] == ["data", "data"]
 
 
 async def test_one_node() -> None:

@@ -12,7 +12,6 @@ NO_BODY = "invalid JSON: got EOF while reading request body"
 NETWORKS = (
     "GET /networks/x|POST /networks/create|POST /networks/x/connect|POST /networks/x/disconnect|DELETE /networks/x"
 )
-VOLUMES = "GET /volumes|GET /volumes/x|POST /volumes/create|DELETE /volumes/x"
 CONTAINERS = (
     "GET top|GET logs|GET stats|GET changes|GET export|GET archive|PUT archive|GET json|GET attach/ws|POST kill|"
     "POST pause|POST unpause|POST restart|POST stop|POST update|POST wait|POST rename|POST start|POST resize|"
@@ -94,18 +93,6 @@ async def networks(standing: Front) -> None:
     assert (await standing.client.get("/networks")).status_code == 200
     for request, (status, text) in await _ask(standing, NETWORKS):
         assert (status, text) in ((404, "network x not found"), (400, NO_BODY)), request
-
-
-@table.later(
-    "volumes",
-    "`docker volume`",
-    classic="Volumes of all nodes in one list, local ones as `node/name`; create on all nodes or one, remove.",
-    why="Engines make the volumes that containers name; the commands come with a later version.",
-)
-async def volumes(standing: Front) -> None:
-    """404 `page not found`."""
-    for request, said in await _ask(standing, VOLUMES):
-        assert said == PAGE_NOT_FOUND, request
 
 
 @table.changed(

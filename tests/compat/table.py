@@ -20,6 +20,7 @@ from tests.compat import (
     rows_routes,
     rows_scheduler,
     rows_transport,
+    rows_volumes,
 )
 from tests.compat.row import Row, Table
 
@@ -39,6 +40,7 @@ TABLES: tuple[Table, ...] = tuple(
         rows_filters,
         rows_expressions,
         rows_images,
+        rows_volumes,
         rows_builds,
         rows_networks,
         rows_engines,

@@ -36,12 +36,6 @@ def test_info(docker: Docker) -> None:
     assert "Reserved Memory: 64 MiB / " in taken
 
 
-def test_page_not_found(docker: Docker) -> None:
-    """What the proxy does not do is an error that says so, not an empty list."""
-    for kind in ("network", "volume"):
-        assert "page not found" in docker.refused(kind, "ls")
-
-
 def test_swarm_mode(docker: Docker) -> None:
     """What is of swarm mode is answered as by an engine that is in no swarm."""
     for kind in ("service", "node", "secret", "config"):

@@ -18,8 +18,8 @@ def row(output: str, kind: str) -> tuple[int, int]:
 
 def test_df(docker: Docker) -> None:
     """`system df` counts what is on both nodes; `-v` shows each item with its node."""
-    docker.start("one", "-v", "data:/data")
-    docker.start("two", "-v", "data:/data")
+    docker.start("one", "-v", "first:/data")
+    docker.start("two", "-v", "second:/data")
     docker("stop", "-t", "0", "two")
     first, second = (engine.name for engine in docker.engines)
     output = docker("system", "df").stdout
@@ -31,7 +31,8 @@ def test_df(docker: Docker) -> None:
     assert sorted(re.findall(r" (\S+/(?:one|two))$", detailed, re.MULTILINE)) == sorted(
         docker.ps("-a", column="{{.Names}}")
     )
-    assert re.search(rf"^(?:{first}|{second})/data ", detailed, re.MULTILINE), detailed
+    for name in ("first", "second"):
+        assert re.search(rf"^(?:{first}|{second})/{name} ", detailed, re.MULTILINE), detailed
 
 
 def test_prune_on_one_node(docker: Docker) -> None:
