@@ -15,7 +15,8 @@ from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.image_facts import ImageFacts
 from swarmproxy.cluster.image_moves import ImageMover
 from swarmproxy.cluster.images import Pulls, has_image
-from swarmproxy.cluster.references import own_network, resolve
+from swarmproxy.cluster.references import own_network, own_volume, resolve
+from swarmproxy.cluster.volume_work import reread as reread_volumes
 from swarmproxy.engine.client import Created
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineError, EngineUnreachable, SwarmError, Unavailable
@@ -135,7 +136,7 @@ class Placement:
     ) -> Placed:
         swarm_id = spec.labels.get(ID) or self.new_swarm_id()
         with ExitStack() as held:
-            wanted = resolve(spec, self.cluster)
+            wanted = resolve(spec, self.cluster, among)
             engine = self.choose(wanted, tried, among=among)
             tried.add(engine)
             held.enter_context(self.cluster.reservations.place(wanted, engine, swarm_id, request.name))
@@ -150,6 +151,7 @@ class Placement:
                 swarm_id=swarm_id,
                 engine_cpus=facts.cpus,
                 rename_network=functools.partial(own_network, cluster=self.cluster),
+                rename_volume=functools.partial(own_volume, cluster=self.cluster),
             )
             body, joins = adapt_create(
                 body,
@@ -164,6 +166,8 @@ class Placement:
                 await self._after_the_lead(engine, created, request.name, is_moved=relocated)
             if request.registry_auth and is_rescheduled(spec.labels):
                 self.cluster.credentials.keep(swarm_id, request.registry_auth)
+            if any(name not in engine.volumes for name in wanted.volumes):
+                await reread_volumes(engine)  # before the place is given back: the next one must find them
             try:
                 await engine.refresh_container(created.id)
             except SwarmError as error:  # it exists: the next look at the engine will find it

@@ -1,27 +1,29 @@
-"""What a create says of other objects of the cluster: containers that it needs, networks that it joins."""
+"""What a create says of other objects of the cluster: containers that it needs, networks and volumes that it uses."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.networks import HeldNetwork
 from swarmproxy.cluster.swarms import mates
-from swarmproxy.engine.engine import Engine
+from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import NotFound
 from swarmproxy.model.container import Container
+from swarmproxy.model.labels import is_rescheduled
 from swarmproxy.model.network import PREDEFINED
 from swarmproxy.model.spec import CONTAINER_MODE, ContainerSpec, Reach
 
 _NAMED_AT_MOST = 5
 
 
-def resolve(spec: ContainerSpec, cluster: Cluster) -> ContainerSpec:
+def resolve(spec: ContainerSpec, cluster: Cluster, among: Collection[Engine] | None = None) -> ContainerSpec:
     """Return `spec` as the scheduler is to see it, with what it names looked up in the whole cluster.
 
     `found` holds the containers it depends on; one that does not exist is left out, for the dependency filter to
-    refuse. `reach` holds the networks that are not on all nodes, by name, ID or as `node/net`; one that nobody has is
-    left out, for the engine to refuse. Raises Conflict and BadRequest, as the look-up does, for a name that may mean
+    refuse. `reach` holds the networks and volumes that are not on all nodes, by name, ID or as `node/name`; one that
+    nobody has is left out, for the engine to refuse or to make. `among` are the engines that it can go to, if not all.
+    Raises Conflict and BadRequest, as the look-up does, for a name that may mean
     several containers.
     """
     found: dict[str, Container] = {}
@@ -29,7 +31,11 @@ def resolve(spec: ContainerSpec, cluster: Cluster) -> ContainerSpec:
         with suppress(NotFound):
             found[each.name] = cluster.find(each.name).container
     return replace(
-        spec, found=found, network_mode=own_network(spec.network_mode, cluster), reach=tuple(_reaches(spec, cluster))
+        spec,
+        found=found,
+        network_mode=own_network(spec.network_mode, cluster),
+        volumes=tuple(own_volume(name, cluster) for name in spec.volumes),
+        reach=(*_reaches(spec, cluster), *_volume_reaches(spec, cluster, among)),
     )
 
 
@@ -53,6 +59,38 @@ def _reaches(spec: ContainerSpec, cluster: Cluster) -> Iterator[Reach]:
             engines = dict.fromkeys(_split(name, cluster)[0])
         if engines:
             yield Reach(f"--net={name}", frozenset(engine.id for engine in engines), _titles(engines))
+
+
+def own_volume(name: str, cluster: Cluster) -> str:
+    """Return what the engine calls the volume that a client calls `name`, which may be `node/volume`."""
+    if "/" not in name or cluster.volumes.named(name):
+        return name
+    found = cluster.volumes.candidates(name)
+    return found[0].volume.name if found else _split(name, cluster)[1]
+
+
+def _volume_reaches(spec: ContainerSpec, cluster: Cluster, among: Collection[Engine] | None) -> Iterator[Reach]:
+    """Yield the volumes of `spec` that bind it to nodes: a local one that there is already is not to be a second time.
+
+    With nobody asking for it two containers on `data` would have two volumes, or a new one an empty volume instead of
+    the data of the one before. A container with a reschedule policy may lose its data: it is not bound to a node that
+    it cannot go to, which has failed or is being emptied.
+    """
+    for name in dict.fromkeys(spec.volumes):
+        own = own_volume(name, cluster)
+        engines = dict.fromkeys(_split(name, cluster)[0])
+        if not engines:
+            held = cluster.volumes.candidates(name)
+            if any(not each.volume.is_local for each in held):
+                continue
+            engines = dict.fromkeys(engine for each in held for engine in each.engines)
+            engines |= dict.fromkeys(cluster.reservations.mounting(own))
+            if is_rescheduled(spec.labels) and not any(
+                engine.state is State.HEALTHY and (among is None or engine in among) for engine in engines
+            ):
+                continue
+        if 0 < len(engines) < len(cluster.engines()):
+            yield Reach(f"--volume={name}", frozenset(engine.id for engine in engines), _titles(engines))
 
 
 def engines_that_join(cluster: Cluster, held: HeldNetwork) -> Iterable[Engine]:

@@ -72,6 +72,14 @@ class Reservations:
         """What is being created on `engine` now."""
         return list(self._places.get(engine, {}).values())
 
+    def mounting(self, volume: str) -> list[Engine]:
+        """The engines on which a container is being created that mounts the volume of this name."""
+        return [
+            engine
+            for engine, places in self._places.items()
+            if any(volume in each.spec.volumes for each in places.values())
+        ]
+
     def _release(self, engine: Engine, swarm_id: str) -> None:
         places = self._places.get(engine)
         if places is not None:

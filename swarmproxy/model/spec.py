@@ -47,9 +47,9 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Something of the cluster that the container joins, and the only nodes where it is: a local network."""
+    """Something of the cluster that the container joins, and the only nodes where it is: a local network or volume."""
 
-    option: str  # as on a command line: --net=blue
+    option: str  # as on a command line: --net=blue, --volume=data
     nodes: frozenset[str]  # IDs
     where: str  # for people: "node-1, node-2"
 
@@ -167,18 +167,21 @@ def body_for_engine(
     swarm_id: str,
     engine_cpus: int,
     rename_network: Callable[[str], str] | None = None,
+    rename_volume: Callable[[str], str] | None = None,
 ) -> bytes:
     """Return the create body for an engine with `engine_cpus` cores: shares scaled, expressions as labels.
 
     The container keeps the swarm ID it has, if any, and gets `swarm_id` otherwise. `rename_network` gives the
-    engine's own name of each network in EndpointsConfig, and of the network mode. Containers in `spec.found`
-    are named as the engine knows them.
+    engine's own name of each network in EndpointsConfig, and of the network mode, `rename_volume` that of each
+    volume. Containers in `spec.found` are named as the engine knows them.
     """
     host: dict[str, object] = _own_names(spec)
     if spec.cpus:
         host["CpuShares"] = shares_of_cores(spec.cpus, engine_cpus)
     if rename_network and spec.network_mode and (mode := rename_network(spec.network_mode)) != spec.network_mode:
         host["NetworkMode"] = mode
+    if rename_volume and any(rename_volume(name) != name for name in spec.volumes):
+        host |= _own_volumes(spec, rename_volume)
     return rewrite(
         spec,
         labels={ID: swarm_id, **spec.labels} if not spec.labels.get(ID) else spec.labels,
@@ -217,6 +220,24 @@ def rewrite(
         put(networking, "EndpointsConfig", {rename_network(name): raw for name, raw in endpoints.items()})
         put(members, "NetworkingConfig", networking)
     return msgspec.json.encode(members)
+
+
+def _own_volumes(spec: ContainerSpec, rename: Callable[[str], str]) -> dict[str, object]:
+    """Return the members of HostConfig that name volumes, each renamed."""
+    host = members_of(members_decoder.decode(spec.raw), "HostConfig")
+    binds: Any = decode_member(host, "Binds")
+    mounts: Any = decode_member(host, "Mounts")
+    renamed: dict[str, object] = {}
+    if binds:
+        parts = (bind.partition(":") for bind in binds)
+        renamed["Binds"] = [f"{rename(name) if name in spec.volumes else name}{colon}{to}" for name, colon, to in parts]
+    if mounts:
+        for mount in mounts:
+            for key in mount:
+                if key.lower() == "source" and mount[key] in spec.volumes:
+                    mount[key] = rename(mount[key])
+        renamed["Mounts"] = mounts
+    return renamed
 
 
 def _own_names(spec: ContainerSpec) -> dict[str, object]:

@@ -6,7 +6,7 @@ from tests.api.image_front import Front
 from tests.cluster.image_daemon import lose
 from tests.cluster.volume_daemon import VolumeDaemon
 from tests.compat.row import Table
-from tests.compat.swarm import message, swarm
+from tests.compat.swarm import create, message, swarm
 
 table = Table("Volumes")
 
@@ -164,3 +164,35 @@ async def prune() -> None:
         assert daemons[0].names == ["data"]
         told = (await manager.post("/v1.41/volumes/prune", headers=CLI)).json()
         assert told["VolumesDeleted"] == ["node-1/data"]
+
+
+@table.changed(
+    "binding",
+    "`docker run -v data:/data` while one node has a volume `data`",
+    classic="Placed like any other: on another node the container got a new, empty volume of the same name.",
+    why="Data that is not there after `docker rm` and `docker run` is the worst surprise of a pool. Who wants a volume "
+    "on each node creates it on all of them, which is what `docker volume create` does.",
+)
+async def binding() -> None:
+    """It goes to the node that has the volume, or is refused by its name; `node/data` asks for a node's own."""
+    daemons = [VolumeDaemon("node-1"), VolumeDaemon("node-2", "data")]
+    async with swarm(*daemons) as manager:
+        for _ in range(3):
+            await create(manager, HostConfig={"Binds": ["data:/data"]})
+        assert [len(daemon.containers) for daemon in daemons] == [0, 3]
+        refused = await create(manager, Env=["constraint:node==node-1"], HostConfig={"Binds": ["data:/data"]})
+        assert "--volume=data (only on node-2)" in message(refused)[1]
+        await create(manager, HostConfig={"Binds": ["node-1/data:/data"]})
+        assert daemons[0].names == ["data"]
+
+
+@table.kept("data-stays", "a container with a reschedule policy whose node fails, and its volumes")
+async def data_stays() -> None:
+    """It is made on another node with new, empty volumes: no data moves, and no volume holds it back."""
+    daemons = [VolumeDaemon("node-1", "data"), VolumeDaemon("node-2")]
+    async with swarm(*daemons) as manager:
+        await lose(manager.cluster, daemons[0])
+        moves = ["reschedule:on-node-failure"]
+        answer = await create(manager, Env=moves, HostConfig={"Binds": ["data:/data"]})
+        assert answer.status_code == 201
+        assert daemons[1].names == ["data"]

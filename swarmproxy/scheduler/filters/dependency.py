@@ -1,4 +1,4 @@
-"""Only nodes that hold what the new container needs: containers (`--volumes-from`, `--link`, …), local networks."""
+"""Only nodes that hold what the new container needs: containers (`--link`, …), local networks and volumes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DependencyFilter:
     """Keeps the nodes that hold every container in `spec.found` and are in every `spec.reach`.
 
     A container that was not found is on no node. Unlike classic's it knows `--ipc container:` and
-    `--pid container:`, too, and networks: classic only wished for their node, and lost to any other wish.
+    `--pid container:`, too, and volumes, and networks: classic only wished for their node, and lost to any other wish.
     """
 
     name = "dependency"
@@ -36,14 +36,14 @@ class DependencyFilter:
         return kept
 
     def describe(self, spec: ContainerSpec) -> list[str]:
-        """Return the options that name containers, and those that name networks with the nodes where these are."""
+        """Return the options that name containers, networks and volumes; the last two with the nodes that have them."""
         return [
             *(each.option for each in spec.dependencies),
             *(f"{each.option} (only on {each.where})" for each in spec.reach),
         ]
 
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:  # noqa: ARG002
-        """See Filter: the reason is the first option whose container or network is not there."""
+        """See Filter: the reason is the first option whose container, network or volume is not there."""
         wanted = [(each.option, spec.found.get(each.name)) for each in spec.dependencies]
 
         def reason(node: Node) -> str:
