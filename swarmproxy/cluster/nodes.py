@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.reservations import Reservation
 from swarmproxy.engine.engine import Engine, State
+from swarmproxy.model.generic import declared_in, gpus_among
 from swarmproxy.model.node import Node, Pending
 from swarmproxy.scheduler.crowd import Register
 from swarmproxy.scheduler.resources import claims_of_spec, with_claims
@@ -22,6 +23,8 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
     facts = engine.facts
     assert facts is not None  # noqa: S101  # the caller filters; a type checker cannot see it
     used = engine.usage
+    labels = book.labels_of(engine)
+    resources = {**facts.resources, **declared_in(labels)}
     node = Node(
         id=engine.id,
         name=engine.name,
@@ -33,12 +36,14 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
         platform=engine.platform,
         cpus=facts.cpus,
         memory_bytes=facts.memory_bytes,
-        gpus=facts.gpus or UNKNOWN,
-        labels=book.labels_of(engine),
+        gpus=gpus_among(resources) or UNKNOWN,
+        labels=labels,
+        resources=resources,
         used_memory_bytes=used.claims.memory_bytes,
         used_cpus=used.claims.cpus,
         used_nano_cpus=used.claims.nano_cpus,
         used_gpus=used.claims.gpus,
+        used_resources=used.claims.resources,
         containers=used.claims.containers,
         held=engine.containers,  # not copied: most creates never look at them
         pending=tuple(Pending(each.spec, each.name) for each in reserved),

@@ -12,6 +12,7 @@ import msgspec
 
 from swarmproxy.engine.client import EngineClient
 from swarmproxy.errors import EngineUnreachable, NotSupported
+from swarmproxy.model.generic import declared_in, gpus_among
 from swarmproxy.model.swarm import SwarmPart
 from swarmproxy.model.times import parse_rfc3339_ns
 from swarmproxy.wire.address import Address
@@ -39,6 +40,7 @@ class Facts:
     cpus: int
     memory_bytes: int
     gpus: int = 0
+    resources: dict[str, int] = field(default_factory=dict)  # generic ones, by kind, GPUs included
     labels: dict[str, str] = field(default_factory=dict)
     server_version: str = ""
     api_min: str = "1.12"
@@ -154,6 +156,7 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
         )
     engine_id = info.ID or ""
     labels, ignored = labels_of(info, engine_id, address)
+    resources = {**_generic_resources(info.GenericResources or ()), **declared_in(labels)}
     clock_ns = _moment_ns(info.SystemTime or "")
     skew_ns = midpoint_ns - clock_ns if clock_ns else 0
     facts = Facts(
@@ -162,7 +165,8 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
         ip=ip,
         cpus=info.NCPU or 0,
         memory_bytes=info.MemTotal or 0,
-        gpus=_gpus_of(info.GenericResources or ()),
+        gpus=gpus_among(resources),
+        resources=resources,
         labels=labels,
         server_version=info.ServerVersion or version.Version or "",
         api_min=api_min,
@@ -239,15 +243,15 @@ def labels_of(info: _Info, engine_id: str, address: Address) -> tuple[dict[str, 
     return labels, tuple(ignored)
 
 
-def _gpus_of(resources: Sequence[_GenericResource]) -> int:
-    """Return how many GPUs a daemon was told to offer (`node-generic-resources` in its configuration)."""
-    total = 0
+def _generic_resources(resources: Sequence[_GenericResource]) -> dict[str, int]:
+    """Return what a daemon was told to offer (`node-generic-resources` in its configuration), by kind."""
+    total: dict[str, int] = {}
     for resource in resources:
         named, discrete = resource.NamedResourceSpec, resource.DiscreteResourceSpec
-        if named is not None and "gpu" in (named.Kind or "").lower():
-            total += 1
-        if discrete is not None and "gpu" in (discrete.Kind or "").lower():
-            total += discrete.Value or 0
+        if named is not None and named.Kind:
+            total[named.Kind] = total.get(named.Kind, 0) + 1
+        if discrete is not None and discrete.Kind:
+            total[discrete.Kind] = total.get(discrete.Kind, 0) + (discrete.Value or 0)
     return total
 
 

@@ -19,6 +19,7 @@ AFFINITIES = f"{NAMESPACE}.affinities"
 CONSTRAINTS = f"{NAMESPACE}.constraints"
 WHITELISTS = f"{NAMESPACE}.whitelists"
 RESCHEDULE_POLICIES = f"{NAMESPACE}.reschedule-policies"
+RESOURCES = f"{NAMESPACE}.resources"
 
 OF_EVERY_NODE = frozenset(("architecture", "kernelversion", "node", "operatingsystem", "ostype", "storagedriver"))
 """The keys of constraints that a node answers itself: nobody gives it a label of that name."""
@@ -35,6 +36,7 @@ class Expressions:
     constraints: tuple[str, ...] = ()
     whitelists: tuple[str, ...] = ()
     reschedule_policies: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
 
     def as_labels(self) -> dict[str, str]:
         """Return the labels that carry these expressions: one compact JSON list for each kind used."""
@@ -50,12 +52,14 @@ _FIELD_OF_LABEL = {
     CONSTRAINTS: "constraints",
     WHITELISTS: "whitelists",
     RESCHEDULE_POLICIES: "reschedule_policies",
+    RESOURCES: "resources",
 }
 _FIELD_OF_WORD = {
     "affinity": "affinities",
     "constraint": "constraints",
     "whitelist": "whitelists",
     "reschedule": "reschedule_policies",
+    "resource": "resources",
 }
 
 
@@ -63,11 +67,11 @@ def take_expressions(labels: Mapping[str, str], env: Iterable[str]) -> tuple[Exp
     """Return the expressions in `labels` and `env` (labels first), and what remains of `env`.
 
     An environment entry is an expression if what stands before its first colon is exactly `constraint`,
-    `affinity`, `whitelist` or `reschedule`. A label that is not a JSON list of strings counts as empty, as in
-    classic.
+    `affinity`, `whitelist`, `reschedule` or `resource`. A label that is not a JSON list of strings counts as empty,
+    as in classic.
     Source: classic Swarm 1.2, cluster/config.go.
     """
-    found = {field: list(_read_list(labels.get(label, ""))) for label, field in _FIELD_OF_LABEL.items()}
+    found = {field: list(read_list(labels.get(label, ""))) for label, field in _FIELD_OF_LABEL.items()}
     rest = []
     for entry in env:
         word, colon, expression = entry.partition(":")
@@ -98,10 +102,11 @@ def check_reschedule_policies(policies: Sequence[str]) -> None:
 def is_rescheduled(labels: Mapping[str, str]) -> bool:
     """Return whether a container with these labels is to be made anew elsewhere when its node fails."""
     text = labels.get(RESCHEDULE_POLICIES)
-    return text is not None and ON_NODE_FAILURE in _read_list(text)
+    return text is not None and ON_NODE_FAILURE in read_list(text)
 
 
-def _read_list(text: str) -> tuple[str, ...]:
+def read_list(text: str) -> tuple[str, ...]:
+    """Return the texts of a label's JSON list; none if it is not one."""
     try:
         return msgspec.json.decode(text, type=tuple[str, ...])
     except (msgspec.MsgspecError, UnicodeError):

@@ -49,6 +49,8 @@ class Node:
     used_cpus: int = 0  # whole cores asked for as CPU shares
     used_nano_cpus: int = 0
     used_gpus: int = 0
+    resources: Mapping[str, int] = field(default_factory=dict)  # generic ones, by kind
+    used_resources: Mapping[str, int] = field(default_factory=dict)
     containers: int = 0
     held: Mapping[str, Container] = field(default_factory=dict)  # in every state, by ID
     pending: tuple[Pending, ...] = ()

@@ -25,6 +25,7 @@ from swarmproxy.model.container import (
     to_device_request,
     to_port_bindings,
 )
+from swarmproxy.model.generic import read_wishes
 from swarmproxy.model.image import familiar, split_reference
 from swarmproxy.model.labels import ID, Expressions, check_reschedule_policies, take_expressions
 from swarmproxy.model.members import decode_member, folded, members_decoder, members_of, put
@@ -69,6 +70,7 @@ class ContainerSpec:
     nano_cpus: int = 0
     cpuset: str = ""
     device_requests: tuple[DeviceRequest, ...] = ()
+    resources: Mapping[str, int] = field(default_factory=dict)  # generic ones, by kind
     published: tuple[PortBinding, ...] = ()
     publish_all: bool = False
     network_mode: str = ""
@@ -147,6 +149,7 @@ class ContainerSpec:
             nano_cpus=_amount("NanoCpus", host.NanoCpus),
             cpuset=read.Cpuset or host.CpusetCpus or "",
             device_requests=tuple(_device_request(request) for request in host.DeviceRequests or ()),
+            resources=read_wishes(expressions.resources),
             published=to_port_bindings(host.PortBindings),
             publish_all=bool(host.PublishAllPorts),
             network_mode=host.NetworkMode or "",

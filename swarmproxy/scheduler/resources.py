@@ -1,20 +1,24 @@
 """What containers claim of a node, and whether there is room for one more.
 
 Classic counted memory limits and CPU shares. We also count memory reservations (where there is no limit),
-NanoCpus and GPUs, and never go above a total: classic's integer percentages let a node be overfull by up to 1
-%.
+NanoCpus, GPUs and generic resources, and never go above a total: classic's integer percentages let a node be
+overfull by up to 1 %.
 Source: classic Swarm 1.2, scheduler/node and scheduler/strategy/weighted_node.go.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from swarmproxy.errors import BadRequest
 from swarmproxy.model.container import cores_of_shares
+from swarmproxy.model.generic import gpus_among, read_wishes
+from swarmproxy.model.labels import RESOURCES, read_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from swarmproxy.model.container import Container, DeviceRequest
     from swarmproxy.model.node import Node
@@ -32,6 +36,7 @@ class Claims:
     cpus: int = 0  # whole cores, from CPU shares
     nano_cpus: int = 0  # what NanoCpus ask for above `cpus`
     gpus: int = 0
+    resources: Mapping[str, int] = field(default_factory=dict)  # generic ones, by kind
     containers: int = 0
 
     def __add__(self, other: Claims) -> Claims:
@@ -40,6 +45,7 @@ class Claims:
             cpus=self.cpus + other.cpus,
             nano_cpus=self.nano_cpus + other.nano_cpus,
             gpus=self.gpus + other.gpus,
+            resources=_sum(self.resources, other.resources, 1),
             containers=self.containers + other.containers,
         )
 
@@ -49,6 +55,7 @@ class Claims:
             cpus=self.cpus - other.cpus,
             nano_cpus=self.nano_cpus - other.nano_cpus,
             gpus=self.gpus - other.gpus,
+            resources=_sum(self.resources, other.resources, -1),
             containers=self.containers - other.containers,
         )
 
@@ -61,6 +68,8 @@ class Demand:
     nano_cpus: int = 0
     gpus: int = 0
     all_gpus: bool = False
+    resources: tuple[tuple[str, int], ...] = ()  # generic ones: kind and number
+    highest_core: int = -1  # of a cpuset
 
     @property
     def is_nothing(self) -> bool:
@@ -78,6 +87,7 @@ def claims_of_container(container: Container, *, engine_cpus: int, engine_gpus: 
         cpus=cores_of_shares(container.cpu_shares, engine_cpus),
         nano_cpus=container.nano_cpus,
         gpus=count_gpus(container.device_requests, engine_gpus),
+        resources=_wishes_in(container.labels),
     )
 
 
@@ -88,6 +98,7 @@ def claims_of_spec(spec: ContainerSpec, *, engine_gpus: int = 0) -> Claims:
         cpus=spec.cpus,
         nano_cpus=spec.nano_cpus,
         gpus=count_gpus(spec.device_requests, engine_gpus),
+        resources=spec.resources,
     )
 
 
@@ -107,6 +118,7 @@ def with_claims(node: Node, claims: Claims) -> Node:
         used_cpus=node.used_cpus + claims.cpus,
         used_nano_cpus=node.used_nano_cpus + claims.nano_cpus,
         used_gpus=node.used_gpus + claims.gpus,
+        used_resources=_sum(node.used_resources, claims.resources, 1),
         containers=node.containers + claims.containers,
     )
 
@@ -132,6 +144,8 @@ def demand_of(spec: ContainerSpec) -> Demand:
         memory_bytes=claims.memory_bytes,
         nano_cpus=claims.cpus * NANO + claims.nano_cpus,
         gpus=claims.gpus,
+        resources=tuple(claims.resources.items()),
+        highest_core=_highest_core(spec.cpuset),
         all_gpus=any(_wants_gpus(request) and request.count == ALL_DEVICES for request in spec.device_requests),
     )
 
@@ -140,8 +154,8 @@ def shortage(demand: Demand, node: Node, *, overcommit_percent: int) -> str:
     """Return what `node` has too little of to take the container without being overbooked; "" if it has room.
 
     A resource that is not asked for is not looked at: an overfull node still takes containers without limits.
-    GPUs are not overcommitted; a node that does not know its GPUs (fewer than 0) leaves the decision to its
-    engine.
+    GPUs and generic resources are not overcommitted; a node that does not know its GPUs (fewer than 0) leaves the
+    decision to its engine. The cores of a cpuset have to be there, and are nobody's alone, as with one daemon.
     """
     if demand.memory_bytes:
         total = with_overcommit(node.memory_bytes, overcommit_percent)
@@ -155,6 +169,11 @@ def shortage(demand: Demand, node: Node, *, overcommit_percent: int) -> str:
         gpus = max(demand.gpus, node.gpus) if demand.all_gpus else demand.gpus
         if node.used_gpus + gpus > node.gpus:
             return "GPUs"
+    if demand.highest_core >= node.cpus:
+        return "the cores of its cpuset"
+    for kind, count in demand.resources:
+        if node.used_resources.get(kind, 0) + count > node.resources.get(kind, 0):
+            return kind
     return ""
 
 
@@ -182,11 +201,41 @@ def _wants_gpus(request: DeviceRequest) -> bool:
     return request.driver == "nvidia" or any("gpu" in group for group in request.capabilities)
 
 
-def _claims(*, memory_bytes: int, cpus: int, nano_cpus: int, gpus: int) -> Claims:
+def _wishes_in(labels: Mapping[str, str]) -> Mapping[str, int]:
+    """Return the generic resources that a container carries; a label that cannot be read claims nothing."""
+    text = labels.get(RESOURCES)
+    if not text:
+        return {}
+    try:
+        return read_wishes(read_list(text))
+    except BadRequest:
+        return {}
+
+
+def _sum(some: Mapping[str, int], others: Mapping[str, int], sign: int) -> Mapping[str, int]:
+    if not others:
+        return some
+    kinds = {**some, **others}
+    total = {kind: some.get(kind, 0) + sign * others.get(kind, 0) for kind in kinds}
+    return {kind: count for kind, count in total.items() if count}
+
+
+def _highest_core(cpuset: str) -> int:
+    """Return the highest core of `0-2,5`; -1 for none, and for what its engine will refuse."""
+    try:
+        return max((int(part.rpartition("-")[2]) for part in cpuset.split(",") if part.strip()), default=-1)
+    except ValueError:
+        return -1
+
+
+def _claims(
+    *, memory_bytes: int, cpus: int, nano_cpus: int, gpus: int, resources: Mapping[str, int] = MappingProxyType({})
+) -> Claims:
     return Claims(
         memory_bytes=memory_bytes,
         cpus=cpus,
         nano_cpus=max(nano_cpus - cpus * NANO, 0),  # shares and NanoCpus of one container are one claim
-        gpus=gpus,
+        gpus=max(gpus, gpus_among(resources)) if resources else gpus,
+        resources=resources,
         containers=1,
     )

@@ -204,6 +204,8 @@ SPECS = st.builds(
     memory_reservation_bytes=st.integers(0, 4),
     cpus=st.integers(0, 3),
     nano_cpus=st.integers(0, 3 * NANO),
+    cpuset=st.sampled_from(["", "0", "0-2", "7"]),
+    resources=st.dictionaries(st.sampled_from(["fpga", "my-gpu"]), st.integers(1, 2)),
     device_requests=st.lists(
         st.builds(DeviceRequest, count=st.integers(-1, 2), capabilities=st.just(GPU)), max_size=2
     ).map(tuple),
@@ -217,6 +219,7 @@ NODES = st.lists(
         cpus=st.integers(0, 30),
         memory_bytes=st.integers(0, 2000),
         gpus=st.integers(0, 3),
+        resources=st.dictionaries(st.sampled_from(["fpga", "my-gpu"]), st.integers(0, 4)),
         containers=st.integers(0, 3),
     ),
     max_size=6,
@@ -235,10 +238,12 @@ def test_never_overbooked(nodes: list[Node], wanted: list[ContainerSpec], strate
         except NoNodeFits:
             continue
         cluster[best.id] = with_claims(best, claims_of_spec(each, engine_gpus=best.gpus))
+        assert not each.cpuset or int(each.cpuset[-1]) < best.cpus
     for full in cluster.values():
         assert full.used_memory_bytes * 100 <= full.memory_bytes * (100 + percent) + 99
         assert (full.used_cpus * NANO + full.used_nano_cpus) * 100 <= (full.cpus * (100 + percent) + 99) * NANO
         assert full.used_gpus <= full.gpus
+        assert all(count <= full.resources.get(kind, 0) for kind, count in full.used_resources.items())
 
 
 @given(NODES, SPECS, st.sampled_from(Strategy), PERCENT, st.randoms(use_true_random=False))

@@ -1,0 +1,67 @@
+"""Generic resources and cpusets, by table."""
+
+import json
+
+import pytest
+
+from swarmproxy.model.container import Container
+from swarmproxy.model.labels import RESOURCES
+from swarmproxy.model.node import Node
+from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.scheduler.resources import Claims, claims_of_container, claims_of_spec, demand_of, shortage, with_claims
+
+
+def wanting(*env: str, **host: object) -> ContainerSpec:
+    return ContainerSpec.parse(json.dumps({"Image": "busybox", "Env": list(env), "HostConfig": host}).encode())
+
+
+NODE = Node(id="n", name="n", cpus=4, gpus=2, resources={"fpga": 2, "NVIDIA-GPU": 2})
+GPUS = [{"Count": 1, "Capabilities": [["gpu"]]}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "lacking"),
+    [
+        (wanting("resource:fpga=2"), ""),
+        (wanting("resource:fpga==2"), ""),
+        (wanting("resource:fpga"), ""),
+        (wanting("resource:fpga=0"), ""),
+        (wanting("resource:fpga=3"), "fpga"),
+        (wanting("resource:fpga=2", "resource:fpga=1"), "fpga"),
+        (wanting("resource:tpu=1"), "tpu"),
+        (wanting("resource:FPGA=1"), "FPGA"),
+        (wanting("resource:NVIDIA-GPU=2"), ""),
+        (wanting("resource:NVIDIA-GPU=3"), "GPUs"),
+        (wanting("resource:NVIDIA-GPU=1", DeviceRequests=GPUS), ""),
+        (wanting(CpusetCpus="0-3"), ""),
+        (wanting(CpusetCpus="1,3"), ""),
+        (wanting(CpusetCpus="0-4"), "the cores of its cpuset"),
+        (wanting(CpusetCpus="all"), ""),
+    ],
+)
+def test_shortage(spec: ContainerSpec, lacking: str) -> None:
+    """A node has to have as many of each kind as is asked for, and the cores of a cpuset."""
+    assert shortage(demand_of(spec), NODE, overcommit_percent=50) == lacking
+
+
+def test_gpus_are_counted_once() -> None:
+    """A wish for a kind of GPU and `--gpus` mean the same devices, so neither can overbook the other."""
+    by_kind, by_flag = wanting("resource:NVIDIA-GPU=2"), wanting(DeviceRequests=GPUS)
+    full = with_claims(NODE, claims_of_spec(by_kind))
+    assert shortage(demand_of(by_flag), full, overcommit_percent=0) == "GPUs"
+    half = with_claims(NODE, claims_of_spec(by_flag))
+    assert shortage(demand_of(by_kind), half, overcommit_percent=0) == "GPUs"
+    both = claims_of_spec(wanting("resource:NVIDIA-GPU=1", DeviceRequests=GPUS))
+    assert (both.gpus, both.resources) == (1, {"NVIDIA-GPU": 1})
+
+
+def test_claims_of_a_container() -> None:
+    """A container claims what its label says, also one that another manager made; one that cannot be read, nothing."""
+    spec = wanting("resource:fpga=2")
+    made = Container(id="c", labels={RESOURCES: spec.labels[RESOURCES]})
+    assert claims_of_container(made, engine_cpus=4) == claims_of_spec(spec)
+    for odd in ("fpga=1", '["fpga=many"]', "[1]", ""):
+        assert claims_of_container(Container(id="c", labels={RESOURCES: odd}), engine_cpus=4) == Claims(containers=1)
+    claims = claims_of_spec(spec)
+    assert (claims + claims).resources == {"fpga": 4}
+    assert (claims - claims).resources == {}
