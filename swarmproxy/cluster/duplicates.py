@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from swarmproxy.cluster.index import Located
 
+SKEW_NS = 2 * 10**9
+"""By so much the clocks of two engines may differ without our knowing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -35,6 +38,6 @@ def judge(copies: Sequence[Located]) -> Verdict | None:
     stays, newest = started[-1], ordered[-1]
     starts = False
     if stays is not newest and not stays.container.is_running:
-        starts = stays.container.finished_ns >= newest.container.created_ns
+        starts = stays.container.finished_ns >= newest.container.created_ns - SKEW_NS
         stays = newest if starts else stays
     return Verdict(stays, tuple(each for each in ordered if each is not stays), starts)

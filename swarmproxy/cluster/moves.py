@@ -68,6 +68,7 @@ class Mover:
     clock: Callable[[], float]
     steady_s: float = STEADY_S
     under_way: set[str] = field(default_factory=set)  # swarm IDs
+    leftovers: set[str] = field(default_factory=set)  # swarm IDs of originals that could not be removed
     _failed_on: dict[str, set[Engine]] = field(default_factory=dict)  # by swarm ID, until the move succeeds
 
     async def move(
@@ -109,7 +110,7 @@ class Mover:
         await self._start(copy, copy.container)
 
     async def remove(self, copy: Located) -> None:
-        """Stop and remove a container that has another copy; its volumes stay, and with them what was written there.
+        """Stop and remove a container that has another copy; its volumes, unless it never ran, stay with what is there.
 
         Raises EngineError, EngineUnreachable, and Unavailable when this manager leads no more.
         """
@@ -119,7 +120,7 @@ class Mover:
             await client.stop_container(container_id, grace_s=self.recipe_of(copy, {}).stop_grace_s)
             self._demand_lead()
         try:
-            await client.remove_container(container_id, force=True)
+            await client.remove_container(container_id, force=True, volumes=not copy.container.started_ns)
         except EngineError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -202,7 +203,8 @@ class Mover:
         new = self._now(new)
         try:
             await self.remove(Located(old.engine, replace(container, state="exited")))
-        except SwarmError as error:  # what looks after duplicates tries again
+        except SwarmError as error:
+            self.leftovers.add(container.swarm_id)
             self._complain("an original cannot be removed", old, error)
         return Move(old, new, reason, recipe.left_behind)
 

@@ -169,6 +169,8 @@ class Rescheduling:
             self._tell_of_unknown()
         if led_s < self._pace.takeover_s:
             self._suspects |= set(self._cluster.index.doubled())
+        self._suspects |= self._mover.leftovers
+        self._mover.leftovers.clear()
         self._look_at_suspects(tasks)
         for old, reason, loss in self._to_move(now):
             swarm_id = old.container.swarm_id
@@ -329,6 +331,7 @@ class Rescheduling:
             for each in verdict.goes:
                 log.info("Removing a duplicate container", extra={**_where(each), "stays": stays.container.id})
                 await self._mover.remove(each)
+            self._attempts.pop(stays.container.swarm_id, None)
         except SwarmError as error:
             self._failed(stays.container.swarm_id)
             extra = {**_where(stays), "error": str(error)}

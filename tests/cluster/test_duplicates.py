@@ -43,7 +43,7 @@ def test_who_stays() -> None:
 def test_interrupted_move() -> None:
     """An original that was stopped for its copy, which nobody started, goes: the copy is to be started."""
     assert stays(copy(1, made=1, state="exited", finished=6), copy(2, made=5, state="created")) == ("node-2", True)
-    assert stays(copy(1, made=1, state="exited", finished=4), copy(2, made=5, state="created")) == ("node-1", False)
+    assert stays(copy(1, made=1, state="exited", finished=4), copy(2, made=9, state="created")) == ("node-1", False)
 
 
 def test_nobody_goes() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.cluster.moves import was_running
+from swarmproxy.cluster.moves import Reason, was_running
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.cluster.rescheduling import Pace, Rescheduling
 from swarmproxy.errors import Unavailable
@@ -146,6 +146,22 @@ async def test_unknown_node(daemons: list[MovingDaemon], caplog: pytest.LogCaptu
     async with rescheduling(daemons[:1]) as (_, _, cluster):
         cluster.follow([str(daemons[0].address), "127.0.0.1:1"])
         await eventually(lambda: "its containers are not known" in caplog.text)
+
+
+async def test_original_that_cannot_be_removed(daemons: list[MovingDaemon]) -> None:
+    """The original of a move in order that its node does not give up at once is removed later."""
+    async with moving(daemons) as (mover, placement, cluster):
+        watched = Rescheduling(cluster, mover, pace=QUICK)
+        old = await put(placement, cluster)
+        daemons[0].refused["delete"] = 500
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watched.run(), name="rescheduling")
+            await mover.move(old, reason=Reason.REBALANCE)
+            assert (states(daemons[0]), states(daemons[1])) == ({"web": "exited"}, RUNNING)
+            daemons[0].refused.clear()
+            await eventually(lambda: states(daemons[0]) == {})
+            watched.finish()
+        assert states(daemons[1]) == RUNNING
 
 
 async def test_end(daemons: list[MovingDaemon]) -> None:
