@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from swarmproxy.cluster.cluster import Cluster, origin_of
 from swarmproxy.cluster.index import Located
 from swarmproxy.cluster.placement import LEAD_LOST, CreateRequest, Placement, Relocation
+from swarmproxy.cluster.references import engines_with
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, Conflict, EngineError, NoNodeFits, NotFound, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version, parse
@@ -249,9 +250,9 @@ class Mover:
         Raises NoNodeFits if no other node has the networks that it is on.
         """
         others = [each for each in self.cluster.healthy() if _daemon_id(each) != _daemon(old)]
-        if recipe.networks and others:
-            needed = set(recipe.networks)
-            others = [each for each in others if needed <= {net.name for net in each.networks.values()}]
+        joining = engines_with(self.cluster, recipe.networks)
+        if joining is not None and others:
+            others = [each for each in others if each in joining]
             if not others:
                 raise NoNodeFits(f"no other node has the networks of {old.title}: {', '.join(recipe.networks)}")
         failed: Collection[Engine] = self._failed_on.get(old.container.swarm_id, ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.index import Located
 from swarmproxy.cluster.moves import Move, Mover, Reason
-from swarmproxy.cluster.references import resolve
+from swarmproxy.cluster.references import engines_with, resolve
 from swarmproxy.cluster.rescheduling import Rescheduling
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import Conflict, SwarmError
@@ -110,13 +110,8 @@ class Rebalancing:
 
     def _having(self, networks: Collection[str]) -> frozenset[str] | None:
         """Return the nodes that have all of `networks`; None for all nodes."""
-        made = [name for name in networks if name not in ("bridge", "host", "none")]
-        if not made:
-            return None
-        having = [
-            {engine.id for held in self._cluster.networks.named(name) for engine in held.engines} for name in made
-        ]
-        return frozenset(set.intersection(*having))
+        engines = engines_with(self._cluster, networks)
+        return frozenset(engine.id for engine in engines) if engines is not None else None
 
     def _spec(self, located: Located) -> ContainerSpec:
         return resolve(ContainerSpec.parse(self._mover.recipe_of(located, {}).body), self._cluster)

@@ -103,6 +103,18 @@ def engines_that_join(cluster: Cluster, held: HeldNetwork) -> Iterable[Engine]:
     return dict.fromkeys((*held.engines, *mates(cluster, held.engines)))
 
 
+def engines_with(cluster: Cluster, networks: Iterable[str]) -> set[Engine] | None:
+    """Return the engines whose containers can join all of `networks`, by name; None if that is any."""
+    made = [name for name in networks if name not in PREDEFINED]
+    if not made:
+        return None
+    each_joins = [
+        {engine for held in cluster.networks.named(name) for engine in engines_that_join(cluster, held)}
+        for name in made
+    ]
+    return set.intersection(*each_joins)
+
+
 def _titles(engines: Iterable[Engine]) -> str:
     names = sorted(engine.name for engine in engines)
     return ", ".join(names[:_NAMED_AT_MOST]) + (", …" if len(names) > _NAMED_AT_MOST else "")
