@@ -112,22 +112,9 @@ def test_node_killed_and_back(start_engines: StartEngines, start_manager: StartM
     wait_for(manager, lost, "Healthy")
     # of one that never ran the original stays: the copy holds nothing
     wait_until(lambda: set(held(lost)) == {"stays", "off", "made"}, "the duplicates to be removed")
-    assert held(other) == {"web": "running", "helper": "running"}
+    wait_until(lambda: held(other) == {"web": "running", "helper": "running"}, "the copy that never ran to be removed")
     assert "data" in {each["Name"] for each in lost.get_json("/volumes")["Volumes"]}
     assert "Removing a duplicate container" in manager.log
-
-
-def test_short_silence(start_engines: StartEngines, start_manager: StartManager) -> None:
-    """A node that is silent for a moment only, as for a restart of its engine, keeps its containers."""
-    lost, other = engines = start_engines(2)
-    manager = start_manager(engines)
-    run(manager, "web", node=lost.name, HostConfig={"RestartPolicy": {"Name": "always"}})
-    lost.crash()
-    wait_for(manager, lost, "Unhealthy")
-    lost.poweron().wait()
-    wait_for(manager, lost, "Healthy")
-    wait_until(lambda: held(lost) == {"web": "running"}, "the container to run again")
-    assert held(other) == {}
 
 
 def test_partition(start_engines: StartEngines, start_manager: StartManager) -> None:
@@ -158,17 +145,3 @@ def test_shut_down(start_engines: StartEngines, start_manager: StartManager) -> 
     lost.stop()
     wait_for(manager, lost, "Unhealthy")
     wait_until(lambda: held(other) == {"web": "running", "job": "created"}, "replacements")
-
-
-def test_no_room_then_room(start_engines: StartEngines, start_manager: StartManager) -> None:
-    """A container that no node can take is tried again, and moves once one can."""
-    lost, other = engines = start_engines(2)
-    manager = start_manager(engines, arguments=SOON)
-    port = {"80/tcp": [{"HostPort": "18080"}]}
-    run(manager, "web", node=lost.name, HostConfig={"PortBindings": port}, ExposedPorts={"80/tcp": {}})
-    blocker = run(manager, "blocker", node=other.name, env=(), HostConfig={"PortBindings": port})
-    lost.crash()
-    wait_until(lambda: "Failed to reschedule container" in manager.log, "the first attempt")
-    assert ps(manager, all=True)["web"][1] == "Host Down"
-    assert manager.request("DELETE", f"/containers/{blocker}?force=1")[0] == 204
-    wait_until(lambda: held(other) == {"web": "running"}, "the replacement")
