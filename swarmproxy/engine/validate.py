@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from sys import intern
 
 import msgspec
 
@@ -214,7 +215,7 @@ def labels_of(info: _Info, engine_id: str, address: Address) -> tuple[dict[str, 
     """Return the labels of a node, and a sentence for each label of the daemon that is not used.
 
     What the engine knows of itself comes first, and the daemon's own labels cannot override it.
-    `architecture` is ours, and gives way to a daemon that has always had a label of that name.
+    `architecture` and `engineversion` are ours, and give way to a daemon that has always had a label of that name.
     Raises NotAnEngine for a label without `=`.
     Source: classic Swarm 1.2, cluster/engine.go.
     """
@@ -224,8 +225,9 @@ def labels_of(info: _Info, engine_id: str, address: Address) -> tuple[dict[str, 
         "operatingsystem": info.OperatingSystem,
         "ostype": info.OSType,
         "architecture": info.Architecture,
+        "engineversion": info.ServerVersion,
     }
-    labels = {key: value for key, value in known.items() if value}
+    labels = {key: intern(value) for key, value in known.items() if value}
     ignored: list[str] = []
     for text in info.Labels or ():
         key, equals, value = text.partition("=")
@@ -239,7 +241,7 @@ def labels_of(info: _Info, engine_id: str, address: Address) -> tuple[dict[str, 
         elif key in FIXED_LABELS and key in labels:
             ignored.append(f"label {key} cannot override what the engine says of itself")
         else:
-            labels[key] = value
+            labels[intern(key)] = intern(value)  # most are those of other engines, too
     return labels, tuple(ignored)
 
 

@@ -81,6 +81,7 @@ def image_names(images: Iterable[Image]) -> frozenset[str]:
         names.update((image.id, digits, digits[:SHORT_ID_LENGTH]))
         for reference in (*image.tags, *image.digests):
             names.update((reference, split_reference(reference)[0]))
+        names.update(split_reference(digest)[1] for digest in image.digests)
     return frozenset(map(intern, names))
 
 

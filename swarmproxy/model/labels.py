@@ -21,7 +21,9 @@ WHITELISTS = f"{NAMESPACE}.whitelists"
 RESCHEDULE_POLICIES = f"{NAMESPACE}.reschedule-policies"
 RESOURCES = f"{NAMESPACE}.resources"
 
-OF_EVERY_NODE = frozenset(("architecture", "kernelversion", "node", "operatingsystem", "ostype", "storagedriver"))
+OF_EVERY_NODE = frozenset(
+    ("architecture", "engineversion", "kernelversion", "node", "operatingsystem", "ostype", "storagedriver")
+)
 """The keys of constraints that a node answers itself: nobody gives it a label of that name."""
 
 ON_NODE_FAILURE = "on-node-failure"

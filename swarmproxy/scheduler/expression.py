@@ -16,9 +16,12 @@ from swarmproxy.model.pattern_syntax import PatternError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MAX_LENGTH = 4096
+MAX_EXPRESSIONS = 64  # of one kind, each of which is compared with every node
+
 _OPERATORS = ("==", "!=")
 _KEY = re.compile(r"[a-z_][a-z0-9\-_.]+", re.IGNORECASE | re.ASCII)
-_VALUE = re.compile(r"[=!/]?~?[a-z0-9:\-_\s.*/()?+\[\]\\^$|]+", re.IGNORECASE | re.ASCII)
+_VALUE = re.compile(r"[=!/]?~?[a-z0-9@:\-_\s.*/()?+\[\]\\^$|]+", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,12 @@ class Expression:
 
         The first `==` divides key and value, or else the first `!=`. A value that begins with `~` is soft,
         one between slashes is a regular expression, and any other covers the whole text, where `*` stands for
-        any text and all else means what it means in a regular expression, as in classic.
+        any text and all else means what it means in a regular expression, as in classic. Unlike there, `@` may stand
+        in a value: image digests have one.
         """
         operator = next((operator for operator in _OPERATORS if operator in text), "")
+        if len(text) > MAX_LENGTH:
+            raise BadRequest(f"an expression may be {MAX_LENGTH} characters long, not {len(text)}: '{text[:80]}...'")
         if not operator:
             raise BadRequest(f"One of operator ==, != is expected in '{text}'")
         key, _, written = text.partition(operator)
@@ -69,6 +75,9 @@ def parse_all(texts: Iterable[str], *, soft: bool) -> list[Expression]:
 
     Together they may cost no more than one: see `Budget`.
     """
+    texts = tuple(texts)
+    if len(texts) > MAX_EXPRESSIONS:
+        raise BadRequest(f"{len(texts)} expressions of one kind: at most {MAX_EXPRESSIONS} are looked at")
     budget = Budget()
     expressions = [Expression.parse(text, budget) for text in texts]
     return [expression for expression in expressions if soft or not expression.soft]

@@ -204,7 +204,9 @@ async def status_node(standing: Front) -> None:
     assert rows["ID"] == f"ID-node-1|{address}"
     assert (rows["Status"], rows["Containers"]) == ("Healthy", "3 (2 Running, 0 Paused, 1 Stopped)")
     assert (rows["Reserved CPUs"], rows["Reserved Memory"]) == ("2 / 4", "1 GiB / 8.4 GiB")
-    assert rows["Labels"].startswith("architecture=x86_64, kernelversion=6.1.0, operatingsystem=Debian GNU/Linux 12")
+    assert rows["Labels"].startswith(
+        "architecture=x86_64, engineversion=28.5.2, kernelversion=6.1.0, operatingsystem=Debian"
+    )
     assert rows["Labels"].endswith("ostype=linux, storage=ssd, storagedriver=overlay2")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", rows["UpdatedAt"])
     assert rows["ServerVersion"] == "28.5.2"
@@ -234,11 +236,12 @@ async def status_pending(standing: Front) -> None:
     "label-architecture",
     "labels that nodes have of themselves",
     classic="storagedriver, kernelversion, operatingsystem, ostype.",
-    why="Clusters of today mix amd64 and arm64; a daemon's own label of that name outranks it.",
+    why="Clusters of today mix amd64 and arm64, and versions during an upgrade; a daemon's own label outranks them.",
 )
 async def label_architecture(standing: Front) -> None:
-    """Also `architecture`, in the kernel's words."""
-    assert "architecture=x86_64" in (await _rows(standing, "node-2"))["Labels"]
+    """Also `architecture`, in the kernel's words, and `engineversion`."""
+    labels = (await _rows(standing, "node-2"))["Labels"]
+    assert "architecture=x86_64, engineversion=28.5.2" in labels
 
 
 @table.kept("order", "the order of nodes")

@@ -27,6 +27,7 @@ async def test_facts(scripted: ScriptedEngine, recorder: Recorder) -> None:
             "operatingsystem": "Debian GNU/Linux 12 (bookworm)",
             "ostype": "linux",
             "architecture": "x86_64",
+            "engineversion": "28.5.2",
             "storage": "ssd",
         }
         assert facts.plugins == b'{"Volume": ["local"]}'

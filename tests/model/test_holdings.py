@@ -88,5 +88,6 @@ def test_image_names() -> None:
         "host:5000/team/app",
         "app:latest",
         f"app@sha256:{'cd' * 32}",
+        f"sha256:{'cd' * 32}",
         "app",
     }

@@ -1,5 +1,6 @@
 """The grammar of expressions."""
 
+import time
 from contextlib import suppress
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmproxy.errors import BadRequest
-from swarmproxy.scheduler.expression import Expression
+from swarmproxy.scheduler.expression import MAX_EXPRESSIONS, Expression, parse_all
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,25 @@ from swarmproxy.scheduler.expression import Expression
         ("a/b==x", "Key 'a/b' is invalid"),
         ("node==", "Value '' is invalid"),
         ("region==~us~", "Value '~us~' is invalid"),
-        ("node==a@b", "Value 'a@b' is invalid"),
+        ("node==a b@\x00", "Value 'a b@\x00' is invalid"),
+        ("node==caf\u00e9", "Value 'caf\u00e9' is invalid"),
+        ("n\u00f6de==x", "Key 'n\u00f6de' is invalid"),
+        ("node\x00==x", "Key 'node\x00' is invalid"),
+        ("node==\ud800", "Value '\ud800' is invalid"),
+        ("==", "Key '' is invalid"),
+        ("!=", "Key '' is invalid"),
+        ("==x", "Key '' is invalid"),
+        ("node==~", "Value '~' is invalid"),
+        ("node!=", "Value '' is invalid"),
+        ("node==/a/~", "Value '/a/~' is invalid"),
+        ("node==/[/", r"Value '/\[/' is invalid"),
+        ("node==/a**/", r"Value '/a\*\*/' is invalid"),
+        ("node==/(?=a)/", r"Value '/\(\?=a\)/' is invalid"),
+        (r"node==/(a)\1/", "is invalid"),
+        ("node==[z-a]", r"Value '\[z-a\]' is invalid"),
+        ("node==" + "a" * 5000, "may be 4096 characters long"),
+        ("node" * 2000 + "==a", "may be 4096 characters long"),
+        ("node==" + "(" * 60 + ")" * 60, "50 deep"),
         ("node==a,b", "Value 'a,b' is invalid"),
         ("node==/", "Value '/' is invalid"),
         ("node==~/", "Value '~/' is invalid"),
@@ -40,7 +59,9 @@ def test_bad_expression(text: str, message: str) -> None:
         Expression.parse(text)
 
 
-@pytest.mark.parametrize("text", ["NoDe==x", "no.de==x", "_node==_x", "node==node 1", "node!=~a", "node===x"])
+@pytest.mark.parametrize(
+    "text", ["NoDe==x", "no.de==x", "_node==_x", "node==node 1", "node!=~a", "node===x", "image==app@sha256:ab"]
+)
 def test_legal(text: str) -> None:
     """Keys and values may hold what classic let them hold."""
     Expression.parse(text)
@@ -84,6 +105,23 @@ def test_parts(text: str, parts: tuple[str, str, str, bool]) -> None:
 def test_holds(text: str, candidates: list[str], held: bool) -> None:
     """A value covers the whole text, `*` stands for any, slashes hold a regular expression."""
     assert Expression.parse(text).holds(candidates) is held
+
+
+def test_too_many() -> None:
+    """As many expressions as one could mean are read, and no more: each is compared with every node."""
+    texts = [f"label-{number}==x" for number in range(MAX_EXPRESSIONS)]
+    assert len(parse_all(texts, soft=True)) == MAX_EXPRESSIONS
+    with pytest.raises(BadRequest, match=r"^65 expressions of one kind: at most 64 are looked at$"):
+        parse_all([*texts, "one==more"], soft=True)
+
+
+@pytest.mark.parametrize("value", ["/(a+)+b/", "/(a|a)*b/", "*a*a*a*a*a*a*a*b", "/(.*)*x/", "/(a?){40}a{40}b/"])
+def test_no_expression_stalls(value: str) -> None:
+    """What takes ages elsewhere is answered, or refused as too costly, after bounded work."""
+    begun = time.process_time()
+    with suppress(BadRequest):
+        assert not Expression.parse(f"label=={value}").holds(["a" * 2000])
+    assert time.process_time() - begun < 10
 
 
 @given(st.text(max_size=20), st.text(max_size=10), st.sampled_from(["==", "!=", "==~", "==/"]))
