@@ -72,9 +72,9 @@ def compose(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]
     yield from lent_project(cli(version), request.getfixturevalue(pool), tmp_path, ("compose",))
 
 
-@pytest.fixture(params=["two", "three"])
+@pytest.fixture
 def compose_one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
-    """Yield a project of docker-compose 1.29."""
+    """Yield a project of docker-compose 1.29; the parameter is the pool."""
     yield from lent_project(compose_1(), request.getfixturevalue(request.param), tmp_path)
 
 

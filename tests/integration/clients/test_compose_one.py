@@ -9,9 +9,12 @@ import pytest
 
 from tests.integration.clients.compose import Project
 
+TWO = pytest.mark.parametrize("compose_one", ["two"], indirect=True)
+THREE = pytest.mark.parametrize("compose_one", ["three"], indirect=True)
 IDLE: dict[str, Any] = {"image": "busybox", "command": ["sleep", "1d"], "stop_signal": "SIGKILL"}
 
 
+@TWO
 def test_file_1(compose_one: Project) -> None:
     """A file without a version, with links and volumes_from, on the default bridge."""
     compose_one.write(
@@ -31,6 +34,7 @@ def test_file_1(compose_one: Project) -> None:
     assert compose_one.leftovers() == []
 
 
+@THREE
 def test_file_2(compose_one: Project) -> None:
     """A file of version 2: health before start, a network with an address, a named volume, a limit."""
     health = {"test": ["CMD", "test", "-e", "/data/ready"], "interval": "1s", "retries": 30}
@@ -59,6 +63,7 @@ def test_file_2(compose_one: Project) -> None:
     assert compose_one.leftovers() == []
 
 
+@TWO
 def test_file_3(compose_one: Project) -> None:
     """A file of version 3 and a day's commands: logs, run, scale, recreate, restart, pause, top, stop and rm."""
     document: dict[str, Any] = {
@@ -99,17 +104,19 @@ def test_file_3(compose_one: Project) -> None:
     assert compose_one.leftovers() == []
 
 
+@THREE
 def test_build(compose_one: Project) -> None:
     """What it builds with the legacy builder runs, and goes again with `down --rmi`."""
     (compose_one.directory / "Dockerfile").write_text("FROM busybox\nARG WHO\nRUN echo built for $WHO > /made\n")
     build = {"context": str(compose_one.directory), "args": {"WHO": "us"}}
-    compose_one.write({"version": "3.8", "services": {"app": {**IDLE, "build": build}}})
+    compose_one.write({"version": "3.8", "services": {"app": {**IDLE, "image": "built", "build": build}}})
     compose_one("up", "-d", "--build", timeout_s=120.0)
     assert compose_one("exec", "-T", "app", "cat", "/made").stdout == "built for us\n"
     compose_one("down", "--rmi", "all")
     assert compose_one.leftovers() == []
 
 
+@THREE
 @pytest.mark.parametrize("command", ["up", "run"])
 def test_attached(compose_one: Project, command: str) -> None:
     """In the foreground it shows what the service says, and ends with its status."""

@@ -15,8 +15,19 @@ from tests.integration.sdk import connected, forgets_sockets, unguided
 
 pytestmark = forgets_sockets
 
-# call -> why the proxy's answer is another one
-DIFFERENCES: dict[str, str] = {}
+# what differs, "call" or "call.part" -> why the proxy's answer is another one
+DIFFERENCES: dict[str, str] = {
+    "info": "what one daemon says of itself has no sum; the nodes are told in SystemStatus, as in classic",
+    "image_prune": "each node says what it removed",
+    "image_errors.get": "20.10 says it twice; the words are those of newer engines",
+    "image_errors.save": "told before any engine is asked, and which image it is",
+    "image_errors.used": "an image may be in use on some nodes: each refusal names its node",
+    "container_start": "inspect has `Node`, as in classic",
+    "container_errors.kill": "told before any engine is asked",
+    "container_errors.bad_filter": "20.10 begins it with a capital; the words are those of newer engines",
+    "network_create": "inspect has `Node` for a network that is on one node",
+    "network_errors.predefined": "each node has a `bridge`: `node/bridge` says which",
+}
 
 
 @pytest.fixture
@@ -42,9 +53,18 @@ def whatever(function: Call, client: docker.DockerClient) -> Any:
         return f"{type(error).__name__}: {error}"
 
 
+def parts(name: str, answer: Any) -> dict[str, Any]:
+    """Return the parts of an answer that are compared by themselves."""
+    return {f"{name}.{key}": value for key, value in answer.items()} if isinstance(answer, dict) else {name: answer}
+
+
 def test_same_answers(answers: dict[str, tuple[Any, Any]]) -> None:
     """Every call says the same, but for the differences that are listed."""
-    different = {name: pair for name, pair in answers.items() if pair[0] != pair[1]}
-    for name, (alone, proxied) in different.items():
-        print(f"{name}\n  engine: {alone}\n  proxy:  {proxied}")
+    different = {}
+    for name, (alone, proxied) in answers.items():
+        told_alone, told_proxied = parts(name, alone), parts(name, proxied)
+        for key in told_alone | told_proxied:
+            if told_alone.get(key) != told_proxied.get(key):
+                different[key] = f"{key}\n  engine: {told_alone.get(key)}\n  proxy:  {told_proxied.get(key)}"
+    print("\n".join(different.values()))
     assert different.keys() == DIFFERENCES.keys()
