@@ -15,7 +15,9 @@ router = APIRouter()
 @router.get("/images/{name:path}/json")
 async def inspect_image(name: str, request: Request) -> Response:
     """Answer what an engine that holds the image says of it."""
-    engine = owner(cluster_of(request), name)
+    cluster = cluster_of(request)
+    await cluster.images_settled()
+    engine = owner(cluster, name)
     client = version_of(request)
     answer = await ask(engine, client, "GET", f"/images/{quote(name, safe='/:@')}/json")
     if answer.status != 200:

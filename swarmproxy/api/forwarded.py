@@ -37,6 +37,7 @@ class Route:
     removes: bool = False
     makes_image: bool = False
     as_it_is_from: Version = OLDEST  # for older clients one of our own routes adapts the answer
+    since: Version | None = None  # the first version of the API that has it, where a member may be older
     needs_healthy: bool = True  # else it is tried, and the engine's silence is the answer
     answers_within_s: float | None = None  # until the engine's head; None: it may take for ever
 
@@ -77,8 +78,9 @@ _CONTAINERS = _rows(
 }
 _CHECKPOINT = "/checkpoints/"
 _EXECS = _rows(Owner.EXEC, soon="GET:json POST:resize", upgrades="POST:start")
-_IMAGES = _rows(Owner.IMAGE, soon="GET:history GET:attestations", streams="GET:get POST:push") | {
+_IMAGES = _rows(Owner.IMAGE, soon="GET:history", streams="GET:get POST:push") | {
     ("GET", "json"): Route(owner=Owner.IMAGE, action="json", answers_within_s=SOON_S, as_it_is_from=(1, 44)),
+    ("GET", "attestations"): Route(owner=Owner.IMAGE, action="attestations", answers_within_s=SOON_S, since=(1, 55)),
 }
 _COMMIT = Route(owner=Owner.COMMITTED, finish=True, makes_image=True)
 _SAVE = Route(owner=Owner.SAVED)

@@ -8,14 +8,14 @@ from urllib.parse import parse_qsl, quote
 from swarmproxy.api.building import Builder
 from swarmproxy.api.forwarded import BUILDS, Owner, Route
 from swarmproxy.api.plugin_requests import plugin_request
-from swarmproxy.cluster.asking import unreachable, versioned
+from swarmproxy.cluster.asking import unreachable, version_for, versioned
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.images import owner as image_owner
 from swarmproxy.cluster.made import made_last
 from swarmproxy.cluster.saving import parts_for
 from swarmproxy.engine.engine import Engine
-from swarmproxy.errors import EngineUnreachable
-from swarmproxy.model.apiversion import Version
+from swarmproxy.errors import EngineUnreachable, NotSupported
+from swarmproxy.model.apiversion import Version, text
 from swarmproxy.wire.relay import Exchange, RelayOptions
 
 Scope = MutableMapping[str, Any]
@@ -85,6 +85,8 @@ class Forwarder:
             case Owner.PLUGIN | Owner.NEW_PLUGIN:
                 asked = await plugin_request(self._cluster, scope, version, route, name)
                 engine, path, query, headers = asked.engine, asked.path, asked.query, asked.headers
+        if route.since is not None:
+            _demand(engine, version, route.since, route.action)
         target = versioned(engine, version, path).encode("ascii")
         if query:
             target += b"?" + query
@@ -131,6 +133,15 @@ class Forwarder:
             head_timeout_s=route.answers_within_s,
             on_head=on_head,
             headers=self._headers,
+        )
+
+
+def _demand(engine: Engine, version: Version, since: Version, what: str) -> None:
+    """Raise NotSupported if an engine would not know the route: its `page not found` says nothing to anybody."""
+    spoken = version_for(engine, version)
+    if spoken < since:
+        raise NotSupported(
+            f"{what} needs version {text(since)} of the Docker API, and {text(spoken)} is spoken with {engine.name}"
         )
 
 
