@@ -23,7 +23,7 @@ from swarmproxy.cluster.tee import Tee
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, EngineUnreachable, SwarmError, Unavailable
 from swarmproxy.model.image import familiar
-from swarmproxy.model.image_listing import Holder, ImageQuery, list_images
+from swarmproxy.model.image_listing import Holder, ImageQuery, list_images, list_merged
 
 router = APIRouter()
 
@@ -64,12 +64,16 @@ async def list_all(request: Request) -> Response:
     await cluster.images_settled()
     version = version_of(request)
     query = ImageQuery.parse(dict(request.query_params), version=version, now_ns=time.time_ns())
-    engines = sorted(cluster.engines(), key=lambda engine: engine.state is not State.HEALTHY)
-    live = {}
-    if extra := [name for name in _WORKED_OUT if flag(request.query_params, name)]:
-        live = await images.list_live(engines, extra, version)
-    holders = [Holder((engine.name, engine.id), live.get(engine, engine.images)) for engine in engines]
-    return json_reply(b"[" + b",".join(list_images(holders, query, version=version)) + b"]\n")
+    extra = [name for name in _WORKED_OUT if flag(request.query_params, name)]
+    if extra or query.nodes:
+        engines = sorted(cluster.engines(), key=lambda engine: engine.state is not State.HEALTHY)
+        live = await images.list_live(engines, extra, version) if extra else {}
+        holders = [Holder((engine.name, engine.id), live.get(engine, engine.images)) for engine in engines]
+        items = list_images(holders, query, version=version)
+    else:
+        index = cluster.images
+        items = list_merged(index.merged(), query, version=version, find=lambda name: index.holders(name)[0].image)
+    return json_reply(b"[" + b",".join(items) + b"]\n")
 
 
 @router.get("/images/get")

@@ -2,12 +2,13 @@
 
 import bisect
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest, NotFound
 from swarmproxy.model.image import Image, familiar, split_reference
+from swarmproxy.model.image_listing import Merged, merge
 
 REMEMBERED = 10_000  # names that were given lately
 _SHORTEST = 3  # digits of an ID: classic let `sha` match every image
@@ -29,6 +30,7 @@ class ImageIndex:
         self._by_id: dict[str, dict[Engine, Image]] = {}  # by the digits of the ID
         self._by_name: dict[str, dict[Engine, Image]] = {}  # by tag and by digest
         self._ids: list[str] = []
+        self._merged: dict[str, Merged] = {}  # by the digits of the ID; what has changed is missing
         self._named: OrderedDict[str, tuple[Engine, float]] = OrderedDict()
 
     def replace(self, engine: Engine, before: Mapping[str, Image], after: Mapping[str, Image]) -> None:
@@ -58,6 +60,14 @@ class ImageIndex:
             Held(engine, found[engine]) for engine in sorted(found, key=lambda each: (each.name, str(each.address)))
         ]
 
+    def merged(self) -> Iterator[Merged]:
+        """All images, one for each ID, with the names that they have on any engine."""
+        for digits, held in self._by_id.items():
+            if digits not in self._merged:
+                engines = sorted(held, key=lambda each: (each.name, str(each.address)))
+                self._merged[digits] = merge(held[engine] for engine in engines)
+            yield self._merged[digits]
+
     def tags_of(self, repository: str) -> list[str]:
         """Return all tags that images have in `repository`, on any engine."""
         wanted = familiar(repository)
@@ -83,6 +93,7 @@ class ImageIndex:
             self._by_id[digits] = {}
             bisect.insort(self._ids, digits)
         self._by_id[digits][engine] = image
+        self._merged.pop(digits, None)
         for name in (*image.tags, *image.digests):
             self._by_name.setdefault(name, {})[engine] = image
 
@@ -94,6 +105,7 @@ class ImageIndex:
                 del named[engine]
                 if not named:
                     del self._by_name[name]
+        self._merged.pop(digits, None)
         held = self._by_id.get(digits, {})
         if held.pop(engine, None) is not None and not held:
             del self._by_id[digits]

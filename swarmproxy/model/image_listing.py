@@ -21,7 +21,7 @@ from swarmproxy.model.image import matches, split_reference
 from swarmproxy.model.times import NANOSECONDS, parse_moment_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from swarmproxy.model.image import Image
 
@@ -85,7 +85,7 @@ class ImageQuery:
 
 
 @dataclass(slots=True)
-class _Merged:
+class Merged:
     """One image, with the names it has on any engine in the order of first appearance."""
 
     image: Image
@@ -98,28 +98,33 @@ class _Merged:
         self.digests.update(dict.fromkeys(image.digests))
 
 
-def list_images(holders: Sequence[Holder], query: ImageQuery, *, version: tuple[int, int]) -> list[bytes]:
+def merge(images: Iterable[Image]) -> Merged:
+    """Return what engines hold under one ID, at least one, as one image. All but its names is what the first says."""
+    each = iter(images)
+    first = next(each)
+    merged = Merged(first)
+    merged.take(first)
+    for image in each:
+        if image.tags != first.tags or image.digests != first.digests:
+            merged.take(image)
+    return merged
+
+
+def list_merged(
+    merged: Iterable[Merged], query: ImageQuery, *, version: tuple[int, int], find: Callable[[str], Image]
+) -> list[bytes]:
     """Return the items of the list, latest created first: one for each ID, with the names of all holders.
 
-    All else is what the first holder says, members that we do not know included.
-    Raises NotFound if `before` or `since` names no image.
-    Source: classic Swarm 1.2, api/handlers.go; which images are shown is as in moby, daemon/images/images.go.
+    Members that we do not know are included. `find` gives the image that `before` or `since` names, and raises
+    NotFound. Source: classic Swarm 1.2, api/handlers.go; which images are shown is as in moby, daemon/images/images.go.
     """
-    oldest = max((_created(holders, reference) for reference in query.since), default=None)
-    newest = min((_created(holders, reference) for reference in query.before), default=None)
-    merged: dict[str, _Merged] = {}
-    parents: set[str] = set()
-    for holder in holders:
-        if query.nodes and query.nodes.isdisjoint(holder.node_names):
-            continue
-        for image in holder.images.values():
-            if image.id not in merged:
-                merged[image.id] = _Merged(image)
-            merged[image.id].take(image)
-            parents.add(image.parent_id)
+    oldest = max((find(reference).created for reference in query.since), default=None)
+    newest = min((find(reference).created for reference in query.before), default=None)
+    every = list(merged)
+    parents = {each.image.parent_id for each in every}
     shown = [
         each
-        for each in merged.values()
+        for each in every
         if (newest is None or each.image.created < newest)
         and (oldest is None or each.image.created > oldest)
         and _is_shown(each, query, is_parent=each.image.id in parents)
@@ -128,15 +133,26 @@ def list_images(holders: Sequence[Holder], query: ImageQuery, *, version: tuple[
     return [_encode(each, query, version) for each in shown]
 
 
-def _created(holders: Iterable[Holder], reference: str) -> int:
+def list_images(holders: Sequence[Holder], query: ImageQuery, *, version: tuple[int, int]) -> list[bytes]:
+    """Return the list of what these engines hold; see `list_merged`. The filter `node` leaves engines out."""
+    by_id: dict[str, list[Image]] = {}
     for holder in holders:
+        if query.nodes and query.nodes.isdisjoint(holder.node_names):
+            continue
         for image in holder.images.values():
-            if matches(image, reference):
-                return image.created
-    raise NotFound(f"No such image: {reference}")
+            by_id.setdefault(image.id, []).append(image)
+
+    def find(reference: str) -> Image:
+        for holder in holders:
+            for image in holder.images.values():
+                if matches(image, reference):
+                    return image
+        raise NotFound(f"No such image: {reference}")
+
+    return list_merged((merge(images) for images in by_id.values()), query, version=version, find=find)
 
 
-def _is_shown(merged: _Merged, query: ImageQuery, *, is_parent: bool) -> bool:
+def _is_shown(merged: Merged, query: ImageQuery, *, is_parent: bool) -> bool:
     image = merged.image
     if query.until_ns is not None and image.created * NANOSECONDS >= query.until_ns:
         return False
@@ -153,7 +169,7 @@ def _is_shown(merged: _Merged, query: ImageQuery, *, is_parent: bool) -> bool:
     return any(query.shows(name) for name in (*merged.tags, *merged.digests))
 
 
-def _encode(merged: _Merged, query: ImageQuery, version: tuple[int, int]) -> bytes:
+def _encode(merged: Merged, query: ImageQuery, version: tuple[int, int]) -> bytes:
     """Return the engine's item, with what differs from it replaced."""
     image = merged.image
     tags = tuple(name for name in merged.tags if query.shows(name))

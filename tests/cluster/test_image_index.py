@@ -80,6 +80,20 @@ def test_changes(index: ImageIndex) -> None:
             index.holders(name)
 
 
+def test_merged(index: ImageIndex) -> None:
+    """All images, one for each ID with its names on all nodes, also after a change."""
+    first = by_id(image("aaa1", "app:1"), image("bbb1"))
+    index.replace(TWO, {}, first)
+    index.replace(ONE, {}, by_id(image("aaa1", "app:2")))
+
+    def names() -> dict[str, list[str]]:
+        return {each.image.id.removeprefix("sha256:"): list(each.tags) for each in index.merged()}
+
+    assert names() == names() == {"aaa1": ["app:2", "app:1"], "bbb1": []}
+    index.replace(TWO, first, by_id(image("aaa1", "app:3")))
+    assert names() == {"aaa1": ["app:2", "app:3"]}
+
+
 def test_named_last(index: ImageIndex) -> None:
     """Where a name was given to an image last is remembered; what an engine brought along counts for nothing."""
     first = by_id(image("aaa1", "app:1"))
