@@ -1,6 +1,7 @@
 """Managers that lead by the locks of consul and ZooKeeper: the same in short."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.discovery.servers.consul import Consul
 from tests.discovery.servers.process import Store
 from tests.discovery.servers.zookeeper import Zookeeper
 from tests.hosts.engine import Engine
+from tests.integration.builders import start, written
 from tests.integration.faults import ps, run
 from tests.integration.group import Group, frozen, role_of, seconds_until, serving
 
@@ -51,6 +53,23 @@ def test_succession(group: Group) -> None:
     assert role_of(leader)[0] == "replica"
     group.agreed()
     run(leader, "third")
+
+
+def test_build_through_a_replica(group: Group, tmp_path: Path) -> None:
+    """What BuildKit opens through a replica meets on one node, also when two clients build through it."""
+    leader, [replica] = group.start(2)
+    directories = [
+        written(tmp_path / name, {"Dockerfile": f"FROM busybox\nRUN sleep 1; echo {name} > /name\nCMD cat /name\n"})
+        for name in ("one", "two")
+    ]
+    with (
+        start(replica, "buildx-28", "-t", "one:1", directories[0]) as first,
+        start(replica, "buildkit-20.10", "-t", "two:1", directories[1], host=f"unix://{replica.socket_path}") as second,
+    ):
+        assert (first.wait(60), second.wait(60)) == (0, 0)
+    for name in ("one", "two"):
+        assert leader.docker("run", "--rm", f"{name}:1").stdout == f"{name}\n"
+        leader.docker("rmi", f"{name}:1")
 
 
 def test_store_restart(group: Group) -> None:

@@ -5,7 +5,7 @@ import tarfile
 
 import docker
 import pytest
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, BuildError, ImageNotFound, NotFound
 
 from tests.hosts.fleet import Fleet
 from tests.hosts.images import busybox_archive
@@ -75,6 +75,17 @@ def test_save(sdk: docker.DockerClient) -> None:
         assert "manifest.json" in tar.getnames()
     [again] = sdk.images.load(saved)
     assert again.id == image.id
+
+
+def test_build(sdk: docker.DockerClient, fleet: Fleet) -> None:
+    """A build gives its image and what it said; one that fails says why."""
+    image, said = sdk.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN echo made > /file\n"), tag="made:1", rm=True)
+    assert image.tags == ["made:1"]
+    assert "Successfully built" in "".join(line.get("stream", "") for line in said)
+    assert sdk.containers.run("made:1", ["cat", "/file"], remove=True) == b"made\n"
+    assert sorted(holders(fleet, "made:1")) == [200, 404]
+    with pytest.raises(BuildError, match="returned a non-zero code: 3"):
+        sdk.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN exit 3\n"))
 
 
 def test_in_use(sdk: docker.DockerClient) -> None:

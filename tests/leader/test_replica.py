@@ -108,6 +108,18 @@ async def test_passes_on() -> None:
         assert b"swarmproxy-passed-on: 1\r\n" in asked
 
 
+async def test_says_who_the_client_is() -> None:
+    """The leader hears who asked, the same for all connections of a client: what BuildKit opens is to meet there."""
+    async with Peer(answer=b"[]").running() as leader:
+        election = ScriptedElection(Standing(leader=leader.address))
+        async with replica_of(election) as (manager, replica):
+            await eventually(lambda: replica.leadership.other)
+            for headers in ({}, {"Connection": "close"}, {"Swarmproxy-Client": "10.0.0.7"}):
+                await manager.client.get("/containers/json", headers=headers)
+        said = [next(line for line in asked.split(b"\r\n") if b"client:" in line.lower()) for asked in leader.asked]
+        assert said == [b"swarmproxy-client: 127.0.0.1"] * 2 + [b"Swarmproxy-Client: 10.0.0.7"]
+
+
 async def test_only_once() -> None:
     """What was passed on to one that does not lead is refused, not passed on again."""
     async with Peer(answer=b"[]").running() as leader:
