@@ -86,7 +86,9 @@ class ImageFacts:
                 if known_as.isdisjoint(names) or image.id in asked:
                     continue
                 asked.add(image.id)
-                found.update(await self._once(image.id, engine, f"/images/{quote(image.id)}/json", "", version))
+                found.update(
+                    await self._once(image.id, engine, f"/images/{quote(image.id, safe=':')}/json", "", version)
+                )
                 for digest in image.digests[:1]:
                     path = f"/distribution/{quote(digest, safe='/:@')}/json"
                     found.update(await self._once(digest, engine, path, auth, version))

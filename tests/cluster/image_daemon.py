@@ -100,8 +100,9 @@ class _Again(asyncio.StreamReader):
         super().__init__()
         self._head, self._reader = head.encode(), reader
 
-    async def readuntil(self, _separator: Any = b"\n") -> bytes:
-        return self._head
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        head, self._head = self._head, b""
+        return head or await self._reader.readuntil(separator)
 
     async def readexactly(self, n: int) -> bytes:
         return await self._reader.readexactly(n)
