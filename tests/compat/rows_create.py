@@ -254,9 +254,14 @@ async def pull() -> None:
         assert (asked.query["fromImage"], asked.headers["x-registry-auth"]) == ("app:latest", "c2VjcmV0")
 
 
-@table.kept("image-elsewhere", "an image that cannot be pulled, but that another node has")
+@table.changed(
+    "image-elsewhere",
+    "an image that cannot be pulled, but that another node has",
+    classic="The container went to that node, however full it was.",
+    why="The place was chosen for a reason. tests/integration/test_image_moves.py shows moves between real engines.",
+)
 async def image_elsewhere() -> None:
-    """The container goes to that node."""
+    """The image is moved to the chosen node; if that fails or is switched off the container goes to that node."""
 
     async def denies(asked: Asked) -> None:
         await asked.body()
@@ -330,10 +335,10 @@ async def no_retry() -> None:
     "image-os",
     "the constraint `ostype==linux` on each container",
     classic="Added after a look at the image's manifest in the registry, and visible in the label.",
-    why="A request to a registry for each create, and a label nobody wrote; who mixes systems writes the constraint.",
+    why="A request to a registry for each create, and a label nobody wrote.",
 )
 async def image_os() -> None:
-    """Not added; the registry is not asked."""
+    """Nothing is added, nor asked where all nodes are alike; else it is looked up once for each image."""
     daemon = Daemon()
     async with swarm(daemon) as manager:
         await create(manager)

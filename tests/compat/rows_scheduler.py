@@ -9,6 +9,7 @@ import pytest
 
 from swarmproxy.errors import NoNodeFits, NotSupported
 from swarmproxy.model.container import cores_of_shares, shares_of_cores
+from swarmproxy.model.image import Image
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
 from swarmproxy.scheduler.filters import choose
@@ -198,8 +199,18 @@ def random() -> None:
     why="The same request on the same cluster gives the same node: tests and incidents can be repeated.",
 )
 def ties() -> None:
-    """In the order of their names."""
+    """Those that hold the image, then the others, in the order of their names."""
     assert _place(_spec(), _node("b"), _node("c"), _node("a")) == ["a", "b", "c"]
+    holder = _node("c", images={"sha256:1": Image(id="sha256:1", tags=("a:latest",))})
+    ranked = place(
+        _spec(),
+        [_node("b"), holder, _node("a")],
+        strategy=Strategy.SPREAD,
+        filters=choose(),
+        overcommit_percent=5,
+        prefer_holders=True,
+    )
+    assert [node.name for node in ranked] == ["c", "a", "b"]
 
 
 @table.changed(

@@ -11,6 +11,8 @@ from swarmproxy.api import app as api
 from swarmproxy.api.dispatch import Dispatch
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.explaining import Explainer
+from swarmproxy.cluster.image_facts import ImageFacts
+from swarmproxy.cluster.image_moves import ImageMover
 from swarmproxy.cluster.images import Pulls
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.settings import Settings
@@ -35,6 +37,7 @@ async def swarm(*daemons: ImageDaemon, dead: Sequence[Address] = (), **settings:
         placement = Placement(
             cluster, manage._ranking(chosen), Pulls(), manage.new_swarm_id, create_retries=chosen.create_retry
         )
+        placement.image_facts, placement.image_moves = ImageFacts(cluster), ImageMover(cluster)
         return api.build(cluster, placement, chosen, explainer=Explainer(placement, manage._explaining(chosen)))
 
     async with front(daemons, dead=dead, build=build) as manager:
