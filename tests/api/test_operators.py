@@ -58,7 +58,7 @@ async def test_nodes(manager: Front, daemons: list[ImageDaemon]) -> None:
     assert first["MemoryBytes"]["Total"] > 0
     assert first["UpdatedAt"].endswith("Z")
     for name in ("node-0", "ID-node-0", str(daemons[0].address), f"ID-node-0%7C{daemons[0].address}"):
-        assert await _node(manager, name) == first
+        assert {**await _node(manager, name), "UpdatedAt": first["UpdatedAt"]} == first  # it may have answered again
     assert (await _node(manager, str(NOBODY)))["State"] == "Pending"
 
 
