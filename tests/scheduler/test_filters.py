@@ -11,7 +11,7 @@ from swarmproxy.errors import BadRequest, NoNodeFits
 from swarmproxy.model.container import Container, PortBinding
 from swarmproxy.model.image import Image
 from swarmproxy.model.node import Node, Pending
-from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.model.spec import ContainerSpec, Reach
 from swarmproxy.scheduler.filters import NAMES, choose
 from swarmproxy.scheduler.scheduler import place
 from swarmproxy.scheduler.strategy import Strategy
@@ -180,6 +180,20 @@ def test_dependencies() -> None:
     assert offered(replace(spec, found={"db": db, "web": web}), *nodes) == "both"
     assert offered(replace(spec, found={"db": db, "web": web}), *nodes[:1]).startswith(REFUSED)
     assert offered(ContainerSpec(network_mode="host", ipc_mode="private"), *nodes) == "both none one"
+
+
+def test_reach() -> None:
+    """Only a node that every joined network is on will do, whatever else is needed; a refusal names them."""
+    web = Container(id=WEB_ID, name="web")
+    nodes = node("one", web), node("two"), node("three")
+    blue = Reach("--net=blue", frozenset(("id-one", "id-two")), "one, two")
+    green = Reach("--net=green", frozenset(("id-two", "id-three")), "two, three")
+    assert offered(ContainerSpec(reach=(blue,)), *nodes) == "one two"
+    assert offered(ContainerSpec(reach=(blue, green)), *nodes) == "two"
+    assert offered(ContainerSpec(links=("web:w",), found={"web": web}, reach=(blue,)), *nodes) == "one"
+    assert offered(ContainerSpec(links=("web:w",), found={"web": web}, reach=(green,)), *nodes).startswith(
+        f"{REFUSED}\n{SLOTS}\n[--link=web:w --net=green (only on two, three)]"
+    )
 
 
 def test_refused_dependencies() -> None:
