@@ -17,11 +17,8 @@ def home_of(cluster: Cluster, labels: Mapping[str, str]) -> list[Engine]:
     project = labels.get(PROJECT)
     if not project:
         return []
-    networks = {
-        held.engines[0]: None
-        for held in cluster.networks
-        if held.network.is_local and held.network.labels.get(PROJECT) == project
-    }
+    labelled = cluster.networks.labelled(PROJECT, project)
+    networks = {held.engines[0]: None for held in labelled if held.network.is_local}
     if networks:
         return list(networks)
     volumes = {
