@@ -8,6 +8,7 @@ from typing import Any
 import docker
 import pytest
 
+from tests.integration.clients import calls, calls_containers, calls_networks
 from tests.integration.clients.calls import CALLS, Call, told
 from tests.integration.clients.pools import Pool
 from tests.integration.conftest import remove_images
@@ -15,6 +16,7 @@ from tests.integration.sdk import connected, forgets_sockets, unguided
 
 pytestmark = forgets_sockets
 
+MODULES = (calls, calls_containers, calls_networks)  # importing them adds their calls, in this order
 # what differs, "call" or "call.part" -> why the proxy's answer is another one
 DIFFERENCES: dict[str, str] = {
     "info": "what one daemon says of itself has no sum; the nodes are told in SystemStatus, as in classic",
