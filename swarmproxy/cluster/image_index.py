@@ -56,15 +56,13 @@ class ImageIndex:
         found = self._by_name.get(full_name(name)) or self._with_id(name)
         if not found:
             raise NotFound(f"No such image: {name}")
-        return [
-            Held(engine, found[engine]) for engine in sorted(found, key=lambda each: (each.name, str(each.address)))
-        ]
+        return [Held(engine, found[engine]) for engine in sorted(found, key=_by_node)]
 
     def merged(self) -> Iterator[Merged]:
         """All images, one for each ID, with the names that they have on any engine."""
         for digits, held in self._by_id.items():
             if digits not in self._merged:
-                engines = sorted(held, key=lambda each: (each.name, str(each.address)))
+                engines = sorted(held, key=_by_node)
                 self._merged[digits] = merge(held[engine] for engine in engines)
             yield self._merged[digits]
 
@@ -123,3 +121,7 @@ def full_name(reference: str) -> str:
     """Return `reference` as engines list it: with a tag, `latest` if it has none, or with its digest alone."""
     repository, tag = split_reference(reference)
     return f"{familiar(repository)}{'@' if '@' in reference else ':'}{tag or 'latest'}"
+
+
+def _by_node(engine: Engine) -> str:
+    return engine.name

@@ -12,6 +12,7 @@ from tests.hosts.manager import Manager
 from tests.integration.builders import FILES, WAYS, build, holders, packed, start, written
 from tests.integration.client import Docker, wait_until
 
+MIB = 1024 * 1024
 LONG = "314159"  # seconds that nothing else sleeps
 every_builder = pytest.mark.parametrize("how", WAYS)
 
@@ -78,6 +79,18 @@ def test_constrained(front: Manager, fleet: Fleet, context: str, how: str, by: s
     assert "node==nowhere" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("how", ["legacy-28", "buildx-28"])
+def test_large_context(front: Manager, tmp_path: Path, how: str) -> None:
+    """A context of 64 MiB is passed on as it comes: the manager does not hold it."""
+    directory = written(tmp_path / "large", {"Dockerfile": "FROM scratch\nCOPY large /large\n"})
+    with (tmp_path / "large" / "large").open("wb") as large:
+        large.truncate(64 * MIB)
+    before = peak_bytes(front.pid)
+    build(front, how, "-t", "large:1", directory)
+    assert front.get_json("/images/large:1/json")["Size"] == 64 * MIB
+    assert peak_bytes(front.pid) - before < 16 * MIB
+
+
 def test_side_by_side(front: Manager, fleet: Fleet, tmp_path: Path) -> None:
     """Two builds of one client with buildx, at the same time, both work."""
     directories = [
@@ -139,6 +152,12 @@ def test_secure(docker: Docker, context: str) -> None:
     build(docker.manager, "buildkit-20.10", "-t", "made:3", context)
     for tag in ("made:1", "made:2", "made:3"):
         assert docker("run", "--rm", tag).stdout == "hello\n"
+
+
+def peak_bytes(pid: int) -> int:
+    """Return the most memory that a process ever had."""
+    status = (Path("/proc") / str(pid) / "status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 def sleepers() -> list[str]:
