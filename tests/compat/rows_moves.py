@@ -35,7 +35,7 @@ table.elsewhere(
     "failed-reschedules",
     "a rescheduling that fails",
     classic="Never tried again.",
-    why="Tried again with back-off, up to every five minutes, and when a node comes: tests/cluster/test_rescheduling.py.",
+    why="Tried again with back-off, and when a node comes: tests/cluster/test_rescheduling.py.",
 )
 table.elsewhere(
     "nameless",
