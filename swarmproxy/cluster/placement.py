@@ -145,7 +145,10 @@ class Placement:
             if facts is None:
                 raise EngineUnreachable(f"engine {engine.address} has left")
             # without the dependency filter it may be another engine, whose container of that name is not meant
-            found = {name: each for name, each in wanted.found.items() if each.id in engine.containers}
+            linked = {link.partition(":")[0] for link in spec.network_links}  # which may be on any node
+            found = {
+                name: each for name, each in wanted.found.items() if each.id in engine.containers or name in linked
+            }
             body = body_for_engine(
                 replace(spec, found=found),
                 swarm_id=swarm_id,

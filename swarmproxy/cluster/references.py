@@ -30,6 +30,9 @@ def resolve(spec: ContainerSpec, cluster: Cluster, among: Collection[Engine] | N
     for each in spec.dependencies:
         with suppress(NotFound):
             found[each.name] = cluster.find(each.name).container
+    for name in (link.partition(":")[0] for link in spec.network_links):
+        with suppress(NotFound):
+            found.setdefault(name, cluster.find(name).container)
     return replace(
         spec,
         found=found,

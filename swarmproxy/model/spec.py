@@ -81,6 +81,7 @@ class ContainerSpec:
     auto_remove: bool = False
     volumes: tuple[str, ...] = ()  # names of the volumes it mounts
     networks: tuple[str, ...] = ()  # keys of EndpointsConfig
+    network_links: tuple[str, ...] = ()  # links within those networks: no dependencies, they may span nodes
     found: Mapping[str, Container] = field(default_factory=dict)  # what it depends on, by the client's name for it
     reach: tuple[Reach, ...] = ()  # what it joins that is not on all nodes
     platforms: tuple[str, ...] = ()  # that its image is known to be for; empty: any node may run it
@@ -159,6 +160,7 @@ class ContainerSpec:
             pid_mode=host.PidMode or "",
             auto_remove=bool(host.AutoRemove),
             volumes=tuple(_volume_names(host)),
+            network_links=tuple(_network_links(read.NetworkingConfig)),
             networks=tuple((read.NetworkingConfig or _NetworkingConfig()).EndpointsConfig or ()),
             raw=_with_legacy_members_moved(body, read),
         )
@@ -191,6 +193,7 @@ def body_for_engine(
         env=spec.env,
         host=host,
         rename_network=rename_network,
+        rename_link=(lambda link: _own_link(spec, link)) if spec.network_links else None,
     )
 
 
@@ -201,6 +204,7 @@ def rewrite(
     env: Sequence[str] | None = None,
     host: Mapping[str, object] | None = None,
     rename_network: Callable[[str], str] | None = None,
+    rename_link: Callable[[str], str] | None = None,
 ) -> bytes:
     """Return `spec.raw` with these members replaced; all others are byte for byte as they were.
 
@@ -221,6 +225,17 @@ def rewrite(
         networking = members_of(members, "NetworkingConfig")
         endpoints = members_of(networking, "EndpointsConfig")
         put(networking, "EndpointsConfig", {rename_network(name): raw for name, raw in endpoints.items()})
+        put(members, "NetworkingConfig", networking)
+    if rename_link is not None and any(rename_link(link) != link for link in spec.network_links):
+        networking = members_of(members, "NetworkingConfig")
+        endpoints = members_of(networking, "EndpointsConfig")
+        for network in endpoints:
+            endpoint = members_of(endpoints, network)
+            links: Any = decode_member(endpoint, "Links")
+            if links:
+                put(endpoint, "Links", [rename_link(link) for link in links])
+                endpoints[network] = msgspec.Raw(msgspec.json.encode(endpoint))
+        put(networking, "EndpointsConfig", endpoints)
         put(members, "NetworkingConfig", networking)
     return msgspec.json.encode(members)
 
@@ -246,30 +261,37 @@ def _own_volumes(spec: ContainerSpec, rename: Callable[[str], str]) -> dict[str,
 def _own_names(spec: ContainerSpec) -> dict[str, object]:
     """Return the members of HostConfig that name a container in a way that its engine does not understand."""
 
-    def own(name: str) -> str:
-        container = spec.found.get(name)
-        if container is None or container.id.startswith(name) or f"/{name.removeprefix('/')}" in container.names:
-            return name
-        return container.name or container.id
-
-    def first_part(text: str, *, alias: bool = False) -> str:
+    def first_part(text: str) -> str:
         name, colon, rest = text.partition(":")
-        if alias and not colon and own(name) != name:  # what the client wrote would have been the alias
-            return f"{own(name)}:{name.rpartition('/')[2]}"
-        return f"{own(name)}{colon}{rest}"
+        return f"{_own_name(spec, name)}{colon}{rest}"
 
     def mode(text: str) -> str:
         name = text.removeprefix(CONTAINER_MODE)
-        return text if name == text else f"{CONTAINER_MODE}{own(name)}"
+        return text if name == text else f"{CONTAINER_MODE}{_own_name(spec, name)}"
 
     changes: dict[str, tuple[object, object]] = {
         "VolumesFrom": (spec.volumes_from, tuple(map(first_part, spec.volumes_from))),
-        "Links": (spec.links, tuple(first_part(link, alias=True) for link in spec.links)),
+        "Links": (spec.links, tuple(_own_link(spec, link) for link in spec.links)),
         "NetworkMode": (spec.network_mode, mode(spec.network_mode)),
         "IpcMode": (spec.ipc_mode, mode(spec.ipc_mode)),
         "PidMode": (spec.pid_mode, mode(spec.pid_mode)),
     }
     return {member: after for member, (before, after) in changes.items() if after != before}
+
+
+def _own_name(spec: ContainerSpec, name: str) -> str:
+    container = spec.found.get(name)
+    if container is None or container.id.startswith(name) or f"/{name.removeprefix('/')}" in container.names:
+        return name
+    return container.name or container.id
+
+
+def _own_link(spec: ContainerSpec, link: str) -> str:
+    name, colon, alias = link.partition(":")
+    own = _own_name(spec, name)
+    if not colon and own != name:  # what the client wrote would have been the alias
+        return f"{own}:{name.rpartition('/')[2]}"
+    return f"{own}{colon}{alias}"
 
 
 class _Mount(msgspec.Struct, gc=False):
@@ -349,6 +371,14 @@ def _volume_names(host: _HostConfig) -> Iterable[str]:
     for mount in host.Mounts or ():
         if (mount.Type or "volume") == "volume" and mount.Source:
             yield mount.Source
+
+
+def _network_links(networking: _NetworkingConfig | None) -> Iterable[str]:
+    """Yield the links of all endpoints, as far as they are texts."""
+    for endpoint in ((networking and networking.EndpointsConfig) or {}).values():
+        members = endpoint.items() if isinstance(endpoint, dict) else ()
+        for links in (value for name, value in members if name.lower() == "links" and isinstance(value, list)):
+            yield from (link for link in links if isinstance(link, str))
 
 
 def _with_legacy_members_moved(body: bytes, read: _Body) -> bytes:

@@ -214,6 +214,24 @@ def test_link_without_an_alias(link: str, sent: str) -> None:
     assert msgspec.json.decode(body_for_engine(spec, swarm_id="s", engine_cpus=1))["HostConfig"] == {"Links": [sent]}
 
 
+def test_links_within_networks() -> None:
+    """Links of a network, where newer clients write them, are renamed as well; all else of an endpoint stays."""
+    web = Container(id=WEB_ID, name="web", names=("/web",))
+    endpoints = {
+        "blue": {"Links": ["node-1/web:db", "node-1/web", "other:x"], "Aliases": ["a"]},
+        "red": {},
+        "none": None,
+    }
+    spec = replace(parse({"NetworkingConfig": {"EndpointsConfig": endpoints}}), found={"node-1/web": web})
+    assert spec.network_links == ("node-1/web:db", "node-1/web", "other:x")
+    assert spec.dependencies == ()
+    sent = msgspec.json.decode(body_for_engine(spec, swarm_id="s", engine_cpus=1))["NetworkingConfig"]
+    blue = {"Links": ["web:db", "web:web", "other:x"], "Aliases": ["a"]}
+    assert sent == {"EndpointsConfig": {"blue": blue, "red": {}, "none": None}}
+    untouched = replace(spec, found={})
+    assert b'"Links":["node-1/web:db"' in body_for_engine(untouched, swarm_id="s", engine_cpus=1).replace(b" ", b"")
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
