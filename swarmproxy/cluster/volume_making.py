@@ -1,4 +1,4 @@
-"""Where a new volume is made: on the nodes that are asked for, or else on all, so that any of them can mount it.
+"""Where a new volume is made: on the nodes that are asked for, with its project, or on all, so that any can mount it.
 
 Source: classic Swarm 1.2, cluster/swarm/cluster.go.
 """
@@ -12,6 +12,7 @@ import msgspec
 from swarmproxy.cluster.asking import ask, refusal
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all, taking_part
+from swarmproxy.cluster.projects import PROJECT, home_of
 from swarmproxy.cluster.volume_work import reread
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineError, NoSwarm, SwarmError
@@ -40,7 +41,9 @@ class VolumeMaker:
         """Make a volume and return the engine's own description, under the name that the client chose.
 
         It is made on all healthy nodes, or on those of `nodes`, of `node/name`, and that satisfy the constraints and
-        whitelists in its labels. One whose driver serves all nodes alike is made once. When this returns the state is
+        whitelists in its labels. One of a compose project that says nothing of nodes is made on one, where the project
+        is: on all of them, the project would find an empty one once it comes up on another. One whose driver serves
+        all nodes alike is made once. When this returns the state is
         that after the create. Raises BadRequest, NoNodeFits, NotFound and Unavailable for a node, NoSwarm for a
         cluster volume, and the engines' refusals, each named.
         """
@@ -50,6 +53,8 @@ class VolumeMaker:
         node, name = self._split(spec.name)
         sent = spec.body(name or self.new_name())
         engines = self._able(spec, [*nodes, node] if node else nodes)
+        if not (node or nodes or spec.expressions.constraints or spec.expressions.whitelists) and is_of_project(spec):
+            engines = [self._home(spec, engines)]
 
         async def create(engine: Engine) -> dict[str, Any]:
             answer = await ask(engine, version, "POST", CREATE_PATH, body=sent, timeout_s=CREATE_TIMEOUT_S)
@@ -71,6 +76,13 @@ class VolumeMaker:
         made = outcome.done[0][1]
         return made | {"Name": spec.name or made.get("Name")}
 
+    def _home(self, spec: VolumeSpec, among: Sequence[Engine]) -> Engine:
+        """Return the node of the project, or the best one if it has none yet. Raises NoNodeFits."""
+        if near := [engine for engine in home_of(self.cluster, spec.labels) if engine in among]:
+            return near[0]
+        nodes = self.cluster.nodes
+        return nodes.engine(self.rank(ContainerSpec(), nodes.of(among))[0])
+
     def _split(self, name: str) -> tuple[str, str]:
         """Return the node that `node/name` asks for, and the volume's own name."""
         node, slash, own = name.partition("/")
@@ -88,6 +100,11 @@ class VolumeMaker:
             known = self.cluster.nodes
             engines = [known.engine(node) for node in self.rank(wanted, known.of(engines))]
         return sorted(engines, key=lambda engine: engine.name)
+
+
+def is_of_project(spec: VolumeSpec) -> bool:
+    """Return whether compose makes the volume, and each node would have its own."""
+    return spec.driver == LOCAL and PROJECT in spec.labels
 
 
 def _drivers(engine: Engine) -> Sequence[str]:

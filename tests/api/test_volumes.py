@@ -159,6 +159,23 @@ async def test_create_where_it_is_asked_for(target: str, body: dict[str, Any]) -
         assert [daemon.names for daemon in daemons] == [[], ["data"]]
 
 
+async def test_create_for_a_project() -> None:
+    """All local volumes of a compose project are made on one node, that of its network if it has one."""
+    daemons = [VolumeDaemon("n0"), VolumeDaemon("n1"), VolumeDaemon("n2")]
+    labels = {"com.docker.compose.project": "one"}
+    daemons[1].networks.append({"Name": "two_default", "Id": "b1", "Driver": "bridge", "Scope": "local"})
+    daemons[1].networks[-1]["Labels"] = {"com.docker.compose.project": "two"}
+    async with swarm(*daemons) as manager:
+        for name in ("one_data", "one_more"):
+            assert (await create(manager, Name=name, Labels=labels)).status_code == 201
+        assert sorted(len(daemon.names) for daemon in daemons) == [0, 0, 2]
+        await create(manager, Name="two_data", Labels={"com.docker.compose.project": "two"})
+        assert "two_data" in daemons[1].names
+        await create(manager, Name="n2/one_extra", Labels=labels)
+        assert "one_extra" in daemons[2].names
+        assert sum(len(daemon.names) for daemon in daemons) == 4
+
+
 async def test_create_nowhere() -> None:
     """Labels that no node satisfies, and what only swarm mode has, are refused before any engine hears of it."""
     daemons = [VolumeDaemon("n0"), VolumeDaemon("n1")]

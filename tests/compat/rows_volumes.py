@@ -92,6 +92,21 @@ async def create_by_constraint() -> None:
         assert [daemon.names for daemon in daemons] == [[], ["data"]]
 
 
+@table.changed(
+    "create-for-compose",
+    "the volumes of a compose project",
+    classic="Made on every node, and used on whichever the project happened to come up on.",
+    why="After `down` and `up` the project found an empty volume on another node instead of its data.",
+)
+async def create_for_compose() -> None:
+    """Made on one node, where the project's networks are, and all that mounts them goes there."""
+    daemons = [VolumeDaemon("node-1"), VolumeDaemon("node-2")]
+    async with swarm(*daemons) as manager:
+        for name in ("one_data", "one_more"):
+            await _made(manager, Name=name, Labels={"com.docker.compose.project": "one"})
+        assert sorted(daemon.names for daemon in daemons) == [[], ["one_data", "one_more"]]
+
+
 @table.mended(
     "create-past-the-dead",
     "a create while a node is down",
