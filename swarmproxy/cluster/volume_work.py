@@ -33,7 +33,7 @@ _members = msgspec.json.Decoder(dict[str, Any])
 def shown(cluster: Cluster, query: VolumeQuery) -> Iterator[HeldVolume]:
     """Yield the volumes that `query` shows, by name and then by node."""
     used = _used(cluster) if query.needs_use else frozenset()
-    for held in cluster.volumes:
+    for held in cluster.volumes.called(query.may_name):
         nodes = [(engine.name, engine.id) for engine in held.engines]
         is_used = any((engine, held.volume.name) in used for engine in held.engines)
         if query.shows(Shown(held.volume, nodes, is_used)):

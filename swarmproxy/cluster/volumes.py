@@ -1,6 +1,6 @@
 """Every volume of the cluster by what a client may call it: name, `node/name`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from swarmproxy.engine.engine import Engine, State
@@ -51,7 +51,11 @@ class VolumeIndex:
 
     def __iter__(self) -> Iterator[HeldVolume]:
         """All volumes, each once, in the order of their names and of the nodes' names."""
-        for name in sorted(self._by_name):
+        return self.called(lambda _name: True)
+
+    def called(self, test: Callable[[str], bool]) -> Iterator[HeldVolume]:
+        """The volumes whose name passes, in the same order; nothing of the others is looked at."""
+        for name in sorted(filter(test, self._by_name)):
             yield from self.named(name)
 
     def named(self, name: str) -> list[HeldVolume]:

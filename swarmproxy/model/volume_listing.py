@@ -33,6 +33,7 @@ class VolumeQuery:
     """A parsed query."""
 
     tests: tuple[Callable[[Shown], bool], ...] = ()
+    may_name: Callable[[str], bool] = lambda _name: True  # false for the names of volumes that are surely not shown
     needs_use: bool = False
 
     @classmethod
@@ -42,6 +43,7 @@ class VolumeQuery:
         check_keys(filters, KEYS)
         return cls(
             tests=tuple(make(filters) for key, make in _MAKERS.items() if filters.get(key)),
+            may_name=_may_name(filters),
             needs_use="dangling" in filters,
         )
 
@@ -57,6 +59,14 @@ def _by_name(filters: Filters) -> Callable[[Shown], bool]:
         wanted(shown.volume.name)
         or (bool(titles) and any(f"{node}/{shown.volume.name}" in titles for node, _ in shown.nodes))
     )
+
+
+def _may_name(filters: Filters) -> Callable[[str], bool]:
+    if not (names := filters.get("name")):
+        return lambda _name: True
+    wanted = any_pattern(names)
+    titles = tuple(name for name in names if "/" in name)
+    return lambda name: wanted(name) or any(title.endswith(f"/{name}") for title in titles)
 
 
 def _by_driver(filters: Filters) -> Callable[[Shown], bool]:
