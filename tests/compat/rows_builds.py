@@ -48,6 +48,22 @@ async def placed() -> None:
 
 
 @table.changed(
+    "asked-node",
+    "`POST /build` with the header `X-Swarmproxy-Node`",
+    classic="No such header.",
+    why="For clients that cannot say it by a build argument; load, import and pull obey it as well.",
+)
+async def asked_node() -> None:
+    """Built there, or refused if that node does not answer."""
+    first, second = _two()
+    async with swarm(first, second) as manager:
+        for _ in range(2):
+            assert (await manager.post("/build", headers={"X-Swarmproxy-Node": "node-2"})).status_code == 200
+        assert [len(_asked(first)), len(_asked(second))] == [0, 2]
+        assert message(await manager.post("/build?node=node-3")) == (404, "No such node: node-3")
+
+
+@table.changed(
     "labels",
     "`docker build --label com.docker.swarm.constraints=[…]`",
     classic="Read, and left on the image: each of its containers seemed to have the constraint of its build.",
