@@ -135,3 +135,36 @@ def test_network_that_refuses(over_old: Manager, old: Engine) -> None:
     )
     assert (status, b"user specified IP address is supported on user defined networks only" in answer) == (400, True)
     assert old.get_json("/containers/json?all=1") == []
+
+
+def dangling(engine: Engine) -> tuple[str, str]:
+    """Return the names of two volumes that nobody uses: one that has a name of its own, and one that has not."""
+    assert engine.request("POST", "/volumes/create", b'{"Name": "named"}')[0] == 201
+    body = json.dumps({"Image": "busybox", "Volumes": {"/data": {}}}).encode()
+    made = json.loads(engine.request("POST", "/containers/create", body)[1])["Id"]
+    [mount] = engine.get_json(f"/containers/{made}/json")["Mounts"]
+    assert engine.request("DELETE", f"/containers/{made}")[0] == 204
+    return "named", mount["Name"]
+
+
+def left(engine: Engine) -> set[str]:
+    """Return the names of the engine's volumes."""
+    return {each["Name"] for each in engine.get_json("/volumes")["Volumes"] or ()}
+
+
+def test_prune_of_a_newer_client(over_old: Manager, old: Engine) -> None:
+    """Volumes with a name stay for a client of 1.42 or later, on an engine that would have taken them all."""
+    named, anonymous = dangling(old)
+    over_old.wait_until(lambda: len(over_old.get_json("/volumes")["Volumes"]) == 2, "both volumes")
+    deleted = post(over_old, "/v1.42/volumes/prune")["VolumesDeleted"]
+    assert [name.rpartition("/")[2] for name in deleted] == [anonymous]
+    assert left(old) == {named}
+    post(over_old, "/v1.42/volumes/prune?filters=%7B%22all%22:%5B%22true%22%5D%7D")
+    assert left(old) == set()
+
+
+def test_prune_of_an_older_client(over_strict: Manager, strict: Engine) -> None:
+    """All volumes that are not used go for a client before 1.42, on an engine that would have kept those with names."""
+    dangling(strict)
+    post(over_strict, "/v1.41/volumes/prune")
+    assert left(strict) == set()
