@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import StartManager
+from tests.conftest import StartEngines, StartManager
 from tests.hosts import registry
 from tests.hosts.engine import Engine
 from tests.hosts.images import busybox_archive
@@ -112,3 +112,23 @@ def test_pull_of_one_is_enough(engines: list[Engine], start_manager: StartManage
     done = manager.docker("pull", tag)
     assert f"Moving from {engines[1].name}" in done.stdout
     assert held(engines[0], tag) == held(engines[1], tag) != ""
+
+
+OF_CONTAINERD = ["--feature", "containerd-snapshotter=true", "--storage-driver", "overlayfs"]
+
+
+@pytest.mark.parametrize("arguments", [[], OF_CONTAINERD], ids=["overlay2", "containerd"])
+def test_between_versions(
+    engines: list[Engine], start_engines: StartEngines, start_manager: StartManager, arguments: list[str]
+) -> None:
+    """Images move between engines of different ages, and between stores that give them different IDs."""
+    [newer] = start_engines(1, version="28", arguments=arguments)
+    older = engines[0]
+    older.load(busybox_archive("from-older:1", labels={"from": "older"}))
+    newer.load(busybox_archive("from-newer:1", labels={"from": "newer"}))
+    manager = start_manager([older, newer])
+    for tag, to in (("from-older:1", newer), ("from-newer:1", older)):
+        wait_for_image(manager, tag)
+        assert create(manager, tag, to)[0] == 201
+        assert held(to, tag)
+        assert (held(older, tag) == held(newer, tag)) is not bool(arguments)
