@@ -6,6 +6,7 @@ A plan is a sequence: each move can be made once those before it have been made.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from swarmproxy.errors import SwarmError
@@ -34,7 +35,8 @@ WHOLE = 10_000  # all of a node's memory, or of its CPU, in hundredths of a per 
 TOLERANCE = 500
 """Of memory and CPU together: what a move has to even out to be worth it."""
 _NOTHING = Claims()
-MAX_CONTAINERS, MAX_TARGETS = 64, 16  # of one node that are looked at for one move: the largest, and the emptiest
+MAX_SOURCES, MAX_CONTAINERS, MAX_TARGETS = 32, 64, 16
+"""That are looked at for one move: nodes to take from, containers of one of them, nodes to give to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +102,12 @@ def plan(
     before = pool.loads()
     match strategy:
         case Strategy.SPREAD:
-            while (move := _next_by_load(pool)) or (move := _next_by_count(pool)):
+            while move := _next_by_load(pool):
+                pool.make(move)
+            while move := _next_by_count(pool):  # which changes no load
                 pool.make(move)
         case Strategy.BINPACK:
-            while any(_empty(pool, node_id) for node_id in pool.by_fullness()):
+            while any(_empty(pool, node_id) for node_id in pool.in_use()[:MAX_SOURCES]):
                 pass
     return Plan(moves=tuple(pool.moves), before=before, after=pool.loads())
 
@@ -136,9 +140,11 @@ class _Pool:
     on: dict[str, list[Movable]] = field(default_factory=dict)  # by node: those that have not moved
     moves: list[PlannedMove] = field(default_factory=list)
     specs: dict[str, ContainerSpec] = field(default_factory=dict)  # by container ID
+    ranks: dict[str, tuple[int, int, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.nodes = {node.id: node for node in self.all_nodes}
+        self.ranks = {node.id: self.rank_of(node) for node in self.all_nodes}
 
     def full(self, node: Node, claims: Claims = _NOTHING) -> int:
         """Return how full `node` is, or would be with `claims`."""
@@ -146,7 +152,11 @@ class _Pool:
 
     def by_fullness(self) -> list[str]:
         """Return the IDs of the nodes, the emptiest first."""
-        return sorted(self.nodes, key=lambda each: self.rank_of(self.nodes[each]))
+        return sorted(self.nodes, key=self.ranks.__getitem__)
+
+    def in_use(self) -> list[str]:
+        """Return the IDs of the nodes with containers, all of which may move: the emptiest first."""
+        return [each for each in self.by_fullness() if 0 < self.nodes[each].containers == len(self.on.get(each, ()))]
 
     def rank_of(self, node: Node) -> tuple[int, int, str]:
         return self.full(node), node.containers, node.id
@@ -185,6 +195,8 @@ class _Pool:
         movable = move.movable
         self.nodes[move.source.id] = _without(move.source, movable)
         self.nodes[move.target.id] = _with(move.target, movable, self.spec_of(movable))
+        for changed in (move.source.id, move.target.id):
+            self.ranks[changed] = self.rank_of(self.nodes[changed])
         self.on[movable.node_id] = [each for each in self.on[movable.node_id] if each is not movable]
         self.moves.append(move)
 
@@ -207,7 +219,7 @@ def _next_by_load(pool: _Pool) -> PlannedMove | None:
         return None
     ordered = [pool.nodes[each] for each in pool.by_fullness()]
     targets = [(each, pool.full(each)) for each in ordered[:MAX_TARGETS]]
-    for source in reversed(ordered):
+    for source in reversed(ordered[-MAX_SOURCES:]):
         full = pool.full(source)
         if full < targets[0][1] + TOLERANCE:
             return None
@@ -239,7 +251,7 @@ def _next_by_count(pool: _Pool) -> PlannedMove | None:
     if pool.room() <= 0:
         return None
     ordered = sorted(pool.nodes.values(), key=lambda each: (each.containers, each.id))
-    for source in reversed(ordered):
+    for source in reversed(ordered[-MAX_SOURCES:]):
         targets = [each for each in ordered[:MAX_TARGETS] if each.containers + 2 <= source.containers]
         if not targets:
             return None
@@ -261,17 +273,18 @@ def _weightless(pool: _Pool, source: Node) -> Iterator[Movable]:
 
 def _empty(pool: _Pool, node_id: str) -> bool:
     """Move all that is on a node to fuller ones, if all of it can be; return whether that was done."""
-    source = pool.nodes[node_id]
-    leaving = list(pool.on.get(node_id, ()))
-    if not leaving or len(leaving) != source.containers or len(leaving) > pool.room():
+    source, leaving = pool.nodes[node_id], list(pool.on[node_id])
+    if len(leaving) > pool.room():
         return False
-    saved = dict(pool.nodes), {key: list(each) for key, each in pool.on.items()}, list(pool.moves)
-    rank, reason = pool.rank_of(source), f"{source.name} can be emptied"
-    fuller = [each for each in pool.nodes if each != node_id and pool.rank_of(pool.nodes[each]) > rank]
+    saved = dict(pool.nodes), dict(pool.ranks), {key: list(each) for key, each in pool.on.items()}, list(pool.moves)
+    rank, reason = pool.ranks[node_id], f"{source.name} can be emptied"
+    fuller = [each for each in reversed(pool.by_fullness()) if pool.ranks[each] > rank]
     for movable in sorted(leaving, key=lambda each: (-_size(pool, source, each), each.container.id)):
-        takers = pool.takers(movable, [pool.nodes[each] for each in fuller])
+        claims = claims_of_container(movable.container, engine_cpus=source.cpus)
+        roomy = (each for each in fuller if max(_parts(pool.nodes[each], pool.overcommit_percent, claims)) <= WHOLE)
+        takers = pool.takers(movable, [pool.nodes[each] for each in islice(roomy, MAX_TARGETS)])
         if not takers:
-            pool.nodes, pool.on, pool.moves = saved
+            pool.nodes, pool.ranks, pool.on, pool.moves = saved
             return False
         target = max(takers, key=pool.rank_of)
         pool.make(PlannedMove(movable=movable, source=pool.nodes[node_id], target=target, reason=reason))
