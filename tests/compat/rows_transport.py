@@ -97,6 +97,23 @@ async def api_version() -> None:
 
 
 @table.mended(
+    "version-bridge",
+    "a client older or newer than an engine",
+    classic="Passed on in the client's own version: the engine refused it, or gave what is new another meaning.",
+    why="docker-compose 1.29 asks for 1.38 and engines 29 for 1.44: the one could not be used with the other.",
+)
+async def version_bridge() -> None:
+    """What changed its meaning is told in the engine's version: an old client's containers share their IPC."""
+    daemon = Daemon(api="1.52", min_api="1.44")
+    async with swarm(daemon) as manager:
+        await create(manager, "a")
+        assert (await manager.post("/v1.38/containers/create?name=bb", json={"Image": "busybox"})).status_code == 201
+        now, old = daemon.bodies_of("POST /containers/create")
+        assert "IpcMode" not in now.get("HostConfig", {})
+        assert old["HostConfig"]["IpcMode"] == "shareable"
+
+
+@table.mended(
     "headers-once",
     "headers of a forwarded answer",
     classic="Api-Version and Server stood there twice, classic's and the engine's.",

@@ -1,6 +1,7 @@
 """aiodocker at the proxy over three engines: it hijacks, streams, opens websockets and follows events by itself."""
 
 import asyncio
+import gc
 import io
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
@@ -17,12 +18,16 @@ from tests.integration.clients.pools import Pool
 ENDLESS = ["sh", "-c", "trap 'exit 7' TERM; echo out; echo err >&2; while :; do sleep 0.1; done"]
 PATIENCE_S = 60.0
 
+# What is left of a stream that was not read to its end is closed by the garbage collector, in `client` below.
+pytestmark = pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning")
+
 
 @pytest.fixture
 async def client(three: Pool) -> AsyncIterator[aiodocker.Docker]:
     """Yield a client that has agreed on a version."""
     async with asyncio.timeout(PATIENCE_S), aiodocker.Docker(f"http://{three.address}") as client:
         yield client
+    gc.collect()
 
 
 async def run(client: aiodocker.Docker, name: str, *command: str, **config: Any) -> DockerContainer:

@@ -65,7 +65,7 @@ def test_file_2(compose_one: Project) -> None:
 
 @TWO
 def test_file_3(compose_one: Project) -> None:
-    """A file of version 3 and a day's commands: logs, run, scale, recreate, restart, pause, top, stop and rm."""
+    """A file of version 3 and a day's commands: logs, run, scale, recreate, restart, top, stop and rm."""
     document: dict[str, Any] = {
         "version": "3.8",
         "services": {
@@ -92,8 +92,6 @@ def test_file_3(compose_one: Project) -> None:
     assert "sleep 1d" in compose_one("top").stdout
     for command, state in (
         ("restart", "Up"),
-        ("pause", "Paused"),
-        ("unpause", "Up"),
         ("stop", "Exit 137"),
     ):
         compose_one(command)
