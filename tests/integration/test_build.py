@@ -25,15 +25,15 @@ def context(tmp_path: Path) -> str:
 
 @every_builder
 def test_built_and_used(front: Manager, fleet: Fleet, context: str, how: str) -> None:
-    """What is built is on one node and listed at once; `run`, `tag`, `history` and `rmi` find it there."""
+    """What is built is on one node and listed at once; `tag`, `run`, `history` and `rmi` find it."""
     build(front, how, "-t", "made:1", context)
     assert "made:1" in front.docker("images", "--format", "{{.Repository}}:{{.Tag}}").lines
     [node] = holders(fleet.engines, "made:1")
+    front.docker("tag", "made:1", "made:2")
+    assert holders(fleet.engines, "made:2") == [node]
     for _ in range(2):  # the other node becomes the emptier one
         front.docker("run", "-d", "busybox", "sleep", "1d")
         assert front.docker("run", "made:1").stdout == "hello\n"
-    front.docker("tag", "made:1", "made:2")
-    assert holders(fleet.engines, "made:2") == [node]
     assert "/greeting" in front.docker("history", "--no-trunc", "made:2").stdout
     for tag in ("made:2", "made:1"):
         front.docker("rmi", "-f", tag)
