@@ -23,13 +23,14 @@ def judge(copies: Sequence[Located]) -> Verdict | None:
 
     The replacement is the latest one, and it stays if it was ever started; one that was not holds nothing, and goes
     again. If the original was stopped after the replacement was made, then somebody who moved it in order did not
-    come to start that: it is to be started. Copies on one daemon, which would be listed under two addresses, and those
-    without the policy all stay: classic removed running containers there.
+    come to start that: it is to be started. Copies on one daemon, which would be listed under two addresses, those
+    without the policy and those of different names, which somebody cloned with their labels, all stay: classic removed
+    running containers there.
     """
     daemons = {each.engine.facts.id if each.engine.facts is not None else "" for each in copies}
     if len(copies) < 2 or len(daemons) < len(copies) or "" in daemons:
         return None
-    if not all(each.container.is_movable for each in copies):
+    if not all(each.container.is_movable for each in copies) or len({each.container.name for each in copies}) > 1:
         return None
     ordered = sorted(copies, key=lambda each: (each.container.created_ns, each.container.id))
     started = [each for each in ordered if each.container.started_ns or each.container.is_running]

@@ -24,13 +24,14 @@ class Superseded:
             return True
         hidden = self._hidden.get(swarm_id, {})
         if engine in hidden and hidden[engine].id == container.id:
-            if engine.state is not State.HEALTHY or self._is_on_healthy(swarm_id):
+            if engine.state is not State.HEALTHY or self._is_on_healthy(swarm_id, container.name):
                 hidden[engine] = container
                 return False
             del hidden[engine]
         if engine.state is State.HEALTHY and container.is_movable:
             for each in self._index.with_swarm_id(swarm_id):
-                if each.container.id != container.id and each.engine.state is State.UNHEALTHY:
+                is_copy = each.container.id != container.id and each.container.name == container.name
+                if is_copy and each.engine.state is State.UNHEALTHY:
                     self.hide(each.engine, each.container)
         return True
 
@@ -42,7 +43,7 @@ class Superseded:
     def lost(self, engine: Engine) -> None:
         """`engine` does not answer any more: what has a copy on one that does is shown there only."""
         for container in engine.containers.values():
-            if container.is_movable and self._is_on_healthy(container.swarm_id):
+            if container.is_movable and self._is_on_healthy(container.swarm_id, container.name):
                 self.hide(engine, container)
 
     def gone(self, engine: Engine, container: Container, *, is_removed: bool) -> None:
@@ -76,5 +77,9 @@ class Superseded:
         """What is not shown of `engine`."""
         return [hidden[engine] for hidden in self._hidden.values() if engine in hidden]
 
-    def _is_on_healthy(self, swarm_id: str) -> bool:
-        return any(each.engine.state is State.HEALTHY for each in self._index.with_swarm_id(swarm_id))
+    def _is_on_healthy(self, swarm_id: str, name: str) -> bool:
+        """Return whether a node that answers has a copy; one of another name was cloned with its labels."""
+        return any(
+            each.engine.state is State.HEALTHY and each.container.name == name
+            for each in self._index.with_swarm_id(swarm_id)
+        )

@@ -47,11 +47,12 @@ def test_interrupted_move() -> None:
 
 
 def test_nobody_goes() -> None:
-    """One copy, copies of one daemon under two addresses, and containers without the policy are left alone."""
+    """One copy, copies of one daemon under two addresses, clones, and containers without the policy are left alone."""
     one, other = copy(1, made=1), copy(2, made=5)
     assert judge([one]) is None
     assert judge([]) is None
     assert judge([one, Located(other.engine, replace(other.container, recipe=b""))]) is None
+    assert judge([one, Located(other.engine, replace(other.container, name="clone"))]) is None
     assert other.engine.facts is not None
     assert one.engine.facts is not None
     other.engine.facts = replaced(other.engine.facts, id=one.engine.facts.id)
