@@ -66,7 +66,7 @@ def test_networks(docker: Docker) -> None:
     """Create, ls, inspect, run on it, connect, disconnect, prune and rm; containers find each other by name."""
     docker("network", "create", "--label", "tier=back", "mine")
     docker("run", "-d", "--name", "web", "--network", "mine", "--network-alias", "shop", "busybox", "sleep", "1d")
-    # newer clients set the address of one network, and refuse that by themselves where an engine of the pool has no 1.44
+    # newer clients set the address of one network, and refuse that where an engine of the pool has no 1.44
     address = ("--mac-address", MAC) if docker.tool.version == "20.10" else ()
     docker("run", "-d", "--name", "app", "--network", "mine", *address, "busybox", "sleep", "1d")
     assert docker("exec", "app", "nslookup", "shop").code == 0
