@@ -114,7 +114,7 @@ class ImageMover:
         async with self._turn(to, reference):
             holders = [held for held in self.holders(reference, to) if not fresh or held[0] in fresh]
             there = {image.id for image in to.images.values() if matches(image, reference)}
-            if there and (not fresh or there & {image.id for _, image in holders}):
+            if there and (there & {image.id for _, image in holders} if fresh else await _has(to, reference, version)):
                 return
             error: SwarmError = NotFound(f"No such image: no other node holds {reference}")
             for engine, image in holders[:TRIES]:
@@ -184,6 +184,12 @@ async def _feed(tee: Tee, source: Engine, name: str, version: Version, total: in
                 told = sent
                 await tell(Said(to, Line(status=status, id=name, progress=Detail(sent, max(sent, total)))))
     tee.complete()
+
+
+async def _has(engine: Engine, reference: str, version: Version) -> bool:
+    """Ask `engine` itself: what we know may be about to change."""
+    path = f"/images/{quote(reference, safe='/:@')}/json"
+    return (await ask(engine, version, "GET", path)).status == 200
 
 
 async def _inspect(engine: Engine, name: str, version: Version) -> _Inspected:

@@ -1,7 +1,9 @@
 """Where a container would go, and why: a create that makes nothing."""
 
-from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 
 from swarmproxy.api.requests import body_bytes, flag, version_of
 from swarmproxy.cluster.explaining import Explainer
@@ -10,53 +12,64 @@ from swarmproxy.errors import BadRequest
 from swarmproxy.model.node import Node
 from swarmproxy.scheduler.explanation import Explanation
 
-router = APIRouter()
+router = APIRouter(tags=["placement"])
+
+_BODY = {
+    "required": True,
+    "description": "the body of Docker's `POST /containers/create`",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
 
 
-class RankedNode(BaseModel):
-    """A node that would take the container."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedNode:
+    """A node that would take it. Rank 1 is chosen; of weights spread prefers the lowest, binpack the highest."""
 
     Node: str
     Address: str
-    Rank: int = Field(description="1 is the node that is chosen")
-    Weight: int = Field(description="the strategy's: spread prefers the lowest, binpack the highest")
+    Rank: int
+    Weight: int
     Containers: int
 
 
-class RefusedNode(BaseModel):
-    """A node that would not take it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedNode:
+    """A node that would not take it, and what turned it away first: a filter, availability, image or resources."""
 
     Node: str
     Address: str
-    Filter: str = Field(description="what turned it away first: a filter, `availability`, `image` or `resources`")
+    Filter: str
     Reason: str
 
 
-class Answer(BaseModel):
-    """Where the container would go."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Where the container would go: to Node; if that is empty nowhere, with the Refusal that a create would get."""
 
-    Node: str = Field(description="the chosen one; empty if there is none")
+    Node: str
     Ranked: list[RankedNode]
     Refused: list[RefusedNode]
-    Refusal: str = Field(description="the error that the create would get; empty if there is a node")
-    GivenUp: list[str] = Field(description="soft expressions that no node satisfies")
+    Refusal: str
+    GivenUp: list[str]  # soft expressions that no node satisfies
 
 
-@router.post("/containers/create")
-async def explain(request: Request) -> Answer:
-    """Say where Docker's `POST /containers/create` with the same body would put the container.
-
-    `dry-run=1` has to be given: nothing is created here.
-    """
-    if not flag(request.query_params, "dry-run"):
+@router.post("/containers/create", openapi_extra={"requestBody": _BODY})
+async def explain(
+    request: Request,
+    dry_run: Annotated[str, Query(alias="dry-run", description="has to be 1")] = "",
+    name: Annotated[str, Query(description="of the container")] = "",
+    platform: Annotated[str, Query(description="of the image, such as linux/arm64")] = "",
+) -> Answer:
+    """Say where Docker's `POST /containers/create` with the same body would put the container. Nothing is created."""
+    if not flag({"dry-run": dry_run}, "dry-run"):
         raise BadRequest("only a dry run is answered here: add dry-run=1, or use POST /containers/create")
     explainer: Explainer = request.app.state.explainer
     return _answer(
         await explainer.explain_create(
             CreateRequest(
-                name=request.query_params.get("name", ""),
+                name=name,
                 body=await body_bytes(request),
-                platform=request.query_params.get("platform", ""),
+                platform=platform,
                 registry_auth=request.headers.get("x-registry-auth", ""),
                 version=version_of(request),
             )
