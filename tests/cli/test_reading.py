@@ -41,13 +41,17 @@ def test_all_flags() -> None:
         "--strategy binpacking -f port -f health --cors --heartbeat 5s --drain-timeout 1m "
         "--engine-refresh-min-interval 1s --engine-refresh-max-interval 2s --engine-failure-retry 7 "
         "--cluster-opt swarm.overcommit=0.5 --cluster-opt swarm.createretry=2 --cluster-opt swarm.names=both "
-        "--cluster-opt swarm.network=bridge "
+        "--cluster-opt swarm.network=bridge --cluster-opt swarm.imageplatform=off "
+        "--cluster-opt swarm.imageties=off --cluster-opt swarm.imagemove=off "
         "--cluster-opt swarm.reschedule-after=1m30s "
         "--discovery-opt kv.path=x=y --discovery-opt a= --refresh-on-node-filter "
         "--container-name-refresh-filter n --socket-group root -H unix:///s -H :1 a:1"
     )
     assert settings == Settings(
         discovery="a:1",
+        image_platform=False,
+        image_ties=False,
+        image_move=False,
         discovery_options={"kv.path": "x=y", "a": ""},
         hosts=(Listen(path="/s"), Listen(port=1)),
         socket_group="root",
@@ -131,6 +135,7 @@ def test_all_flags() -> None:
             "--cluster-opt swarm.network=x a:1",
             'swarm.network should be one of auto, bridge, overlay, "x" is invalid',
         ),
+        ("--cluster-opt swarm.imagemove=no a:1", 'swarm.imagemove should be on or off, "no" is invalid'),
         ("--cluster-opt swarm.reschedule-after=-1s a:1", "swarm.reschedule-after can not be negative"),
         (
             "--cluster-opt swarm.reschedule-after=soon a:1",
