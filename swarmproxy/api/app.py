@@ -69,4 +69,4 @@ def build(
         app.include_router(module.router)
     app.mount(operators.PREFIX, operators.build(app.state))
     answer_errors(app)
-    return Dispatch(cluster, app, placement, cors=settings.cors, replica=replica)
+    return Dispatch(cluster, app, placement, cors=settings.cors, experimental=settings.experimental, replica=replica)

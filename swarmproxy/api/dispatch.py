@@ -51,12 +51,14 @@ class Dispatch:
         placement: Placement,
         *,
         cors: bool,
+        experimental: bool = False,
         replica: Replica | None = None,
     ) -> None:
         self._cluster = cluster
         self._inner = inner
         self._replica = replica
         self._cors = CORS if cors else ()
+        self._experimental = b"true" if experimental else b"false"
         self._forwarder = Forwarder(cluster, Builder(cluster, placement, self._cors), self._cors)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -124,7 +126,7 @@ class Dispatch:
             (b"api-version", apiversion.text(version).encode()),
             (b"server", SERVER),
             (b"ostype", b"linux"),
-            (b"docker-experimental", b"false"),
+            (b"docker-experimental", self._experimental),
             *self._cors,
         ]
 

@@ -43,6 +43,7 @@ class Manager:
         client: Pair | None = None,
         engine_client: Pair | None = None,
         environment: dict[str, str] | None = None,
+        experimental: bool = False,
     ) -> None:
         self.directory = directory
         self.members = [member.own_address if isinstance(member, Engine) else member for member in members]
@@ -51,7 +52,7 @@ class Manager:
         self.client = client
         self.environment = environment or {}
         self.command = [
-            *(sys.executable, "-m", "swarmproxy", "manage"),
+            *(sys.executable, "-m", "swarmproxy", *(["--experimental"] if experimental else []), "manage"),
             *("-H", f"tcp://{self.address}", "-H", f"unix://{self.socket_path}"),
             *(secure("--", tls) if tls else ()),
             *engine_options(tls, engine_client),
