@@ -6,15 +6,19 @@ The strict engine is a 28 that refuses all below API 1.44, as engines 29.0 to 29
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.clients import compose_1
 from tests.hosts import sandbox
 from tests.hosts.engine import Engine
 from tests.hosts.fleet import Fleet
 from tests.hosts.manager import Manager
 from tests.hosts.network import Network
+from tests.integration.clients.compose import Project
+from tests.integration.clients.pools import Pool
 from tests.integration.conftest import serving
 
 MAC = "02:42:0a:4d:00:99"
@@ -168,3 +172,16 @@ def test_prune_of_an_older_client(over_strict: Manager, strict: Engine) -> None:
     dangling(strict)
     post(over_strict, "/v1.41/volumes/prune")
     assert left(strict) == set()
+
+
+@pytest.mark.parametrize("version", ["", "2.4", "3.8"])
+def test_compose_one(over_strict: Manager, strict: Engine, tmp_path: Path, version: str) -> None:
+    """docker-compose 1.29, with files of all versions, works on an engine that refuses what it speaks."""
+    pool = Pool(over_strict.address, [strict], over_strict)
+    project = Project(compose_1(), pool, tmp_path, f"strict{version.replace('.', '')}")
+    service = {"web": {"image": "busybox", "command": ["sleep", "1d"], "stop_signal": "SIGKILL"}}
+    project.write({"version": version, "services": service} if version else service)
+    project("up", "-d")
+    assert project("exec", "-T", "web", "echo", "hello").stdout == "hello\n"
+    project("down")
+    assert project.leftovers() == []
