@@ -114,7 +114,10 @@ class StoreKeeperContract(KeeperContract):
         await first.write(TWO)
 
     async def test_down(self, store: Store, keepers: tuple[Keeper, Keeper]) -> None:
-        """A store that is down or hangs is an error within a bounded time, and afterwards all is as before."""
+        """A store that is down or hangs is an error within a bounded time, and afterwards it goes on.
+
+        What was not acknowledged may come to stand there all the same, also a while later: whole, or not at all.
+        """
         first, second = keepers
         await first.write(ONE)
         store.kill()
@@ -123,12 +126,12 @@ class StoreKeeperContract(KeeperContract):
                 await first.write(TWO)
         finally:
             store.start()
-        assert await second.read() == ONE
+        assert await second.read() in (ONE, TWO)
         store.freeze()
         try:
             with pytest.raises(DiscoveryError):
                 await second.read()
         finally:
             store.thaw()
-        assert await first.read() == ONE
+        assert await first.read() in (ONE, TWO)
         await first.write(TWO)
