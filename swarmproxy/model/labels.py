@@ -28,6 +28,7 @@ OF_EVERY_NODE = frozenset(
 
 ON_NODE_FAILURE = "on-node-failure"
 RESCHEDULE_VALUES = ("off", ON_NODE_FAILURE)
+SHOWN = 80  # characters of a label that cannot be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +70,10 @@ def take_expressions(labels: Mapping[str, str], env: Iterable[str]) -> tuple[Exp
     """Return the expressions in `labels` and `env` (labels first), and what remains of `env`.
 
     An environment entry is an expression if what stands before its first colon is exactly `constraint`,
-    `affinity`, `whitelist`, `reschedule` or `resource`. A label that is not a JSON list of strings counts as empty,
-    as in classic.
-    Source: classic Swarm 1.2, cluster/config.go.
+    `affinity`, `whitelist`, `reschedule` or `resource`. Raises BadRequest for a label that cannot be read.
+    Source: classic Swarm 1.2, cluster/config.go, which took such a label for an empty one.
     """
-    found = {field: list(read_list(labels.get(label, ""))) for label, field in _FIELD_OF_LABEL.items()}
+    found = {field: list(_asked_by(label, labels.get(label, ""))) for label, field in _FIELD_OF_LABEL.items()}
     rest = []
     for entry in env:
         word, colon, expression = entry.partition(":")
@@ -107,9 +107,29 @@ def is_rescheduled(labels: Mapping[str, str]) -> bool:
     return text is not None and ON_NODE_FAILURE in read_list(text)
 
 
+def without_unreadable(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return `labels` without those of ours that cannot be read: on a container that exists they ask for nothing."""
+    return {label: text for label, text in labels.items() if label not in _FIELD_OF_LABEL or _decoded(text) is not None}
+
+
 def read_list(text: str) -> tuple[str, ...]:
-    """Return the texts of a label's JSON list; none if it is not one."""
-    try:
-        return msgspec.json.decode(text, type=tuple[str, ...])
-    except (msgspec.MsgspecError, UnicodeError):
+    """Return the texts of the JSON list in a container's label; none if it is not one, as in classic."""
+    return _decoded(text) or ()
+
+
+def _asked_by(label: str, text: str) -> tuple[str, ...]:
+    texts = _decoded(text)
+    if texts is None:
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+        raise BadRequest(f"invalid label {label}: '{shown}' is not a JSON list of texts")
+    return texts
+
+
+def _decoded(text: str) -> tuple[str, ...] | None:
+    """Return the texts of a JSON list, or of null or nothing; None if `text` is anything else."""
+    if not text.strip():
         return ()
+    try:
+        return msgspec.json.decode(text, type=tuple[str, ...] | None) or ()
+    except (msgspec.MsgspecError, UnicodeError):
+        return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swarmproxy.errors import SwarmError
+from swarmproxy.model.labels import without_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -137,6 +138,7 @@ def recreate(
         for name, endpoint in ((inspect.NetworkSettings or _NetworkSettings()).Networks or {}).items()
     }
     host["CpuShares"] = cores
+    config["Labels"] = without_unreadable(config.get("Labels") or {})  # a create with them would be refused
     _rename_others(host, lasting_name)
     primary = _set_network_mode(host, networks, ids)
     _take_out_defaults(config, host, container_id=container_id, node_name=node_name)

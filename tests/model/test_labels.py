@@ -1,9 +1,18 @@
 """Expressions in labels and environments."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmproxy.model.labels import AFFINITIES, CONSTRAINTS, Expressions, take_expressions
+from swarmproxy.errors import BadRequest
+from swarmproxy.model.labels import (
+    AFFINITIES,
+    CONSTRAINTS,
+    Expressions,
+    read_list,
+    take_expressions,
+    without_unreadable,
+)
 
 
 def test_labels_first() -> None:
@@ -18,10 +27,30 @@ def test_labels_first() -> None:
     assert rest == ("PATH=/bin", "constraint")
 
 
-def test_a_label_that_is_no_list_is_empty() -> None:
-    """A label with other contents asks for nothing."""
-    for text in ("", "x", "{}", "[1]", '"a"', "null"):
-        assert take_expressions({AFFINITIES: text}, [])[0] == Expressions()
+@pytest.mark.parametrize("text", ["", " ", "null", "[]"])
+def test_a_label_that_asks_for_nothing(text: str) -> None:
+    """An empty label is one without expressions: compose files have them."""
+    assert take_expressions({AFFINITIES: text}, [])[0] == Expressions()
+    assert without_unreadable({AFFINITIES: text}) == {AFFINITIES: text}
+
+
+@pytest.mark.parametrize("text", ["x", "storage==ssd", "{}", "[1]", '"a"', "[", "[null]", "\ud800"])
+def test_a_label_that_cannot_be_read(text: str) -> None:
+    """Asked for it is refused, under its name; of a container that has it, nothing is known, and the rest stays."""
+    with pytest.raises(BadRequest, match=f"^invalid label {AFFINITIES}: "):
+        take_expressions({AFFINITIES: text}, [])
+    assert read_list(text) == ()
+    assert without_unreadable({AFFINITIES: text, CONSTRAINTS: '["aa==1"]', "x": text}) == {
+        CONSTRAINTS: '["aa==1"]',
+        "x": text,
+    }
+
+
+def test_a_long_label_is_not_repeated() -> None:
+    """The refusal shows the beginning of it."""
+    with pytest.raises(BadRequest) as refusal:
+        take_expressions({CONSTRAINTS: "x" * 100_000}, [])
+    assert len(str(refusal.value)) < 200
 
 
 @given(st.lists(st.text(max_size=8)), st.lists(st.text(max_size=8)))

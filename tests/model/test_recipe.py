@@ -7,7 +7,7 @@ import pytest
 
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.container import from_engine
-from swarmproxy.model.labels import ID, RESCHEDULE_POLICIES
+from swarmproxy.model.labels import CONSTRAINTS, ID, RESCHEDULE_POLICIES
 from swarmproxy.model.recipe import Recipe, distil, recreate
 from swarmproxy.model.spec import ContainerSpec
 
@@ -50,6 +50,13 @@ def test_config_and_labels_stay() -> None:
     spec = ContainerSpec.parse(recipe.body)
     assert (spec.cpus, spec.memory_bytes, spec.labels[ID]) == (2, 7, "1" * 64)
     assert spec.expressions.reschedule_policies == ("on-node-failure",)
+
+
+def test_a_label_that_cannot_be_read_does_not_hold_it_back() -> None:
+    """A container that classic made with a broken label moves as well; the copy has no such label."""
+    body, recipe = made(inspect(config={"Labels": {**POLICY, CONSTRAINTS: "storage==ssd", "tier": "["}}))
+    assert body["Labels"] == {**POLICY, "tier": "["}
+    assert ContainerSpec.parse(recipe.body).expressions.constraints == ()
 
 
 def test_kept_form_is_small_and_steady() -> None:
