@@ -131,7 +131,16 @@ def _without_secrets(key: str, value: object) -> object:
 
 
 def _quoted(value: object, *, always: bool) -> str:
-    text = value if isinstance(value, str) else str(value)
+    text = _as_text(value)
     if not always and _PLAIN.fullmatch(text):
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _as_text(value: object) -> str:
+    """Return `value` as a person writes it, not as Python does."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_as_text(each)}" for name, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_as_text, value))
+    return str(value)

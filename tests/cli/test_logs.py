@@ -46,6 +46,13 @@ def test_text() -> None:
     )
 
 
+def test_several_values() -> None:
+    """Lists and mappings are written without the brackets and quotes of Python."""
+    stream = _text()
+    log.info("moved", extra={"left": ("volume data", "bind /srv"), "labels": {"storage": "ssd"}, "none": ()})
+    assert stream.getvalue().endswith(' msg="moved" left="volume data, bind /srv" labels="storage=ssd" none=""\n')
+
+
 def test_json() -> None:
     """With json, a line is one object with the same content."""
     stream = _text("json")
