@@ -34,12 +34,12 @@ async def test_where_it_would_go() -> None:
 
 
 async def test_why_not() -> None:
-    """Each node that is turned away has its reason, and the refusal is that of the create."""
+    """Each node that is turned away has its reason, by name of the node, and the refusal is that of the create."""
     wanted: dict[str, Any] = {"Env": ["constraint:storage==ssd"], "HostConfig": {"Memory": 1 << 50}}
-    async with swarm(*two()) as manager:
+    async with swarm(*reversed(two())) as manager:
         said = (await manager.post(f"{ROUTE}?dry-run=1", json={"Image": "busybox", **wanted})).json()
         assert (said["Node"], said["Ranked"]) == ("", [])
-        assert sorted((each["Node"], each["Filter"], each["Reason"]) for each in said["Refused"]) == [
+        assert [(each["Node"], each["Filter"], each["Reason"]) for each in said["Refused"]] == [
             ("node-1", "constraint", "by constraint storage==ssd"),
             ("node-2", "resources", "out of memory"),
         ]

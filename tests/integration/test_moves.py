@@ -62,6 +62,7 @@ def test_rebalanced(start_engines: StartEngines, start_manager: StartManager) ->
     assert [set(move) for move in plan["moves"]] == [{"container", "name", "from", "to", "reason"}] * 2
     assert {(move["from"], move["to"]) for move in plan["moves"]} == {(full.name, empty.name)}
     assert (plan["before"][full.name]["containers"], plan["after"][full.name]["containers"]) == (4, 2)
+    assert list(plan["before"]) == list(plan["after"]) == sorted([full.name, empty.name])
     assert len(held(full)) == 4
     with stream(manager, "POST", REBALANCE) as answer:
         first = json.loads(answer.readline())

@@ -78,13 +78,14 @@ async def explain(
 
 
 def _answer(explanation: Explanation) -> Answer:
+    refused = sorted(explanation.refused, key=lambda each: (each.node.name, each.node.address))
     return Answer(
         Node=explanation.ranked[0].node.name if explanation.ranked else "",
         Ranked=[
             RankedNode(Rank=each.rank, Weight=each.weight, Containers=each.node.containers, **_named(each.node))
             for each in explanation.ranked
         ],
-        Refused=[RefusedNode(Filter=each.by, Reason=each.reason, **_named(each.node)) for each in explanation.refused],
+        Refused=[RefusedNode(Filter=each.by, Reason=each.reason, **_named(each.node)) for each in refused],
         Refusal=explanation.refusal,
         GivenUp=list(explanation.given_up),
     )

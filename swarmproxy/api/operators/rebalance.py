@@ -83,7 +83,7 @@ def _view(found: Plan) -> dict[str, Any]:
 
 
 def _by_name(loads: Mapping[str, Load]) -> dict[str, dict[str, float]]:
-    """Return the loads by name of the node; by ID where several nodes have one name."""
+    """Return the loads by name of the node, in that order; by ID where several nodes have one name."""
     names = Counter(each.node for each in loads.values())
     return {
         each.node if names[each.node] == 1 else node_id: {
@@ -91,7 +91,7 @@ def _by_name(loads: Mapping[str, Load]) -> dict[str, dict[str, float]]:
             "memory_percent": each.memory_percent,
             "containers": each.containers,
         }
-        for node_id, each in loads.items()
+        for node_id, each in sorted(loads.items(), key=lambda item: (item[1].node, item[0]))
     }
 
 
