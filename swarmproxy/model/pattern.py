@@ -17,12 +17,14 @@ from swarmproxy.errors import BadRequest
 from swarmproxy.model.pattern_syntax import MAX_LENGTH, Node, Parser, needed_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 MAX_STATES = 4096
 BUDGET = 300_000  # states visited while joining: about a tenth of a second
 
 MAX_DOTTED = 64  # characters of a text with `.` in it, which is compared anew at each place
+
+ODD = "\0"
 
 _ANYTHING = ".*"
 _SIMPLE = re.compile(r"(\^?)((?:[\w/ :,~@=%&;<>!#-]|\.\*|\.(?![*+?{]))*)(\$?)", re.ASCII)
@@ -87,6 +89,13 @@ class Pattern:
             self._needs = self._texts.longest if self._texts is not None else needed_text(self._parsed)
         return self._needs
 
+    @property
+    def marks(self) -> Sequence[str]:
+        """Texts that are all part of `in_lines` of texts of which one matches, the longest first; none if not known."""
+        if self._texts is not None:
+            return self._texts.marks
+        return (self.needs,) if self.needs else ()
+
     def finds(self, texts: Collection[str]) -> bool:
         """Return whether any of `texts` matches. Those that cannot are passed over together.
 
@@ -94,14 +103,16 @@ class Pattern:
         """
         if (only := self.only) is not None:
             return only in texts
-        if not texts:
+        lines = in_lines(texts)
+        if not lines or not all(mark in lines for mark in self.marks):
             return False
-        joined = "\n".join(("", *texts, ""))
-        if self._texts is None:
-            return self.needs in joined and any(map(self.search, texts))
-        if joined.count("\n") != len(texts) + 1:
-            return any(map(self.search, texts))
-        return self._texts.are_in_lines(joined)
+        return any(map(self.search, texts)) if lines.startswith(ODD) else self.finds_marked(lines)
+
+    def finds_marked(self, lines: str) -> bool:
+        """Return whether any of `lines`, which have all marks and are not ODD, matches. Raises as `search`."""
+        if self._texts is not None and self._texts.are_marked:
+            return True
+        return any(map(self.search, _lines_with(self.needs, lines)))
 
     def search(self, text: str) -> bool:
         """Return whether any part of `text` matches. Raises BadRequest if the pattern is too costly."""
@@ -208,6 +219,23 @@ class Pattern:
         return following
 
 
+def in_lines(texts: Collection[str]) -> str:
+    r"""Return `texts` with the end of a line before and after each; ODD goes before them if one is of several lines."""
+    lines = "\n".join(("", *texts, "")) if texts else ""
+    return lines if not lines or lines.count("\n") == len(texts) + 1 else ODD + lines
+
+
+def _lines_with(text: str, lines: str) -> Iterator[str]:
+    """Return those of `lines` that `text` is part of."""
+    at = lines.find(text, 1)
+    while at >= 0:
+        end = lines.find("\n", at)
+        if end < 0:  # only after an empty text
+            return
+        yield lines[lines.rfind("\n", 0, at) + 1 : end]
+        at = lines.find(text, end + 1)
+
+
 class _Texts:
     """Texts, one after the other with anything between them, the first at the begin or the last at the end.
 
@@ -215,7 +243,7 @@ class _Texts:
     it can be: no text is looked at twice.
     """
 
-    __slots__ = ("_begin", "_body", "_end", "_first", "_last", "_parts", "_pieces", "longest", "only")
+    __slots__ = ("_begin", "_body", "_end", "_first", "_last", "_pieces", "are_marked", "longest", "marks", "only")
 
     def __init__(self, begin: str, body: str, end: str) -> None:
         if body.startswith(_ANYTHING):
@@ -232,15 +260,8 @@ class _Texts:
         self._pieces = pieces
         # where a line that matches may be: the longest first, which is the rarest as a rule
         marked = f"{begin and chr(10)}{body}{end and chr(10)}".replace(_ANYTHING, ".").split(".")
-        self._parts = sorted(filter(None, marked), key=len, reverse=True)
-
-    def are_in_lines(self, joined: str) -> bool:
-        """Return whether they are in any line of `joined`, which begins and ends with the end of one."""
-        if not all(part in joined for part in self._parts):
-            return False
-        if len(self._parts) == 1 and "." not in self._body:
-            return True
-        return any(map(self.are_in, joined[1:-1].split("\n")))
+        self.marks = sorted(filter(None, marked), key=len, reverse=True)
+        self.are_marked = len(self.marks) == 1 and "." not in body
 
     def are_in(self, text: str) -> bool:
         if self.only is not None:

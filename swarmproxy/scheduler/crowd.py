@@ -7,20 +7,40 @@ memory most of the time; what has been found out stands side by side and is comb
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import MutableSequence, Sequence
-from itertools import compress
-from typing import TYPE_CHECKING, TypeVar, overload
+from collections.abc import Sequence
+from itertools import chain, compress
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
+
+from swarmproxy.scheduler.columns import Column, Vocabulary, move_last
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from swarmproxy.model.node import Node
 
 _T = TypeVar("_T")
 NO, YES, UNKNOWN = 0, 1, 2  # what is known of one node, as a byte
 MAX_QUESTIONS = 128  # that are remembered; one takes a byte for each node
-MAX_COLUMNS = 16  # of numbers, read anew whenever a node changes
+MAX_COLUMNS = 16  # of weights, one for each demand, read anew whenever a node changes
+MAX_FACTS = 32  # columns of what nodes have, likewise
+BULK = 8  # all nodes are looked at together if more than one in so many has not been asked
 _UNKNOWN = bytes([UNKNOWN])
+
+
+class Sieve(Protocol):
+    """What can be said of all nodes together, faster than of one after the other."""
+
+    def __call__(self, register: Register) -> bytes:
+        """Return YES or NO for each node, as `holds` would, or UNKNOWN for those that it has to be asked about."""
+        ...
+
+
+class Together(Protocol):
+    """A number for each node, worked out for all of them together."""
+
+    def __call__(self, register: Register) -> list[int]:
+        """Return the numbers, place by place."""
+        ...
 
 
 class Register:
@@ -29,7 +49,8 @@ class Register:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self._answers: OrderedDict[str, bytearray] = OrderedDict()
-        self._columns: OrderedDict[str, tuple[Callable[[Node], int], list[int]]] = OrderedDict()
+        self._columns: OrderedDict[str, Column[int]] = OrderedDict()
+        self._facts: OrderedDict[str, Column[object]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -39,24 +60,24 @@ class Register:
         self.nodes.append(node)
         for answers in self._answers.values():
             answers.append(UNKNOWN)
-        for read, column in self._columns.values():
-            column.append(read(node))
+        for column in self._all_columns():
+            column.add(node)
 
     def replace(self, at: int, node: Node) -> None:
         """Put what became of the node in its place: nothing is known of it any more."""
         self.nodes[at] = node
         for answers in self._answers.values():
             answers[at] = UNKNOWN
-        for read, column in self._columns.values():
-            column[at] = read(node)
+        for column in self._all_columns():
+            column.replace(at, node)
 
     def take_out(self, at: int) -> None:
         """Forget a node; the last one takes its place."""
-        _move_last(self.nodes, at)
+        move_last(self.nodes, at)
         for answers in self._answers.values():
-            _move_last(answers, at)
-        for _, column in self._columns.values():
-            _move_last(column, at)
+            move_last(answers, at)
+        for column in self._all_columns():
+            column.take_out(at)
 
     def all(self) -> Crowd:
         """Return all nodes. Good until something changes."""
@@ -72,14 +93,41 @@ class Register:
         self._answers.move_to_end(question)
         return answers
 
-    def column(self, name: str, read: Callable[[Node], int]) -> list[int]:
-        """Return the number that `read` finds on each node; `name` stands for it."""
-        if name not in self._columns:
-            if len(self._columns) >= MAX_COLUMNS:
-                self._columns.popitem(last=False)
-            self._columns[name] = read, [read(node) for node in self.nodes]
-        self._columns.move_to_end(name)
-        return self._columns[name][1]
+    def column(self, name: str, read: Callable[[Node], int], together: Together | None = None) -> list[int]:
+        """Return the number that `read` finds on each node; `name` stands for it.
+
+        `together` finds the same, faster, for all nodes at once.
+        """
+        columns = self._columns
+        if name not in columns:
+            cells = together(self) if together is not None else list(map(read, self.nodes))
+            _make_room(columns, MAX_COLUMNS)
+            columns[name] = Column(read, cells)
+        columns.move_to_end(name)
+        return columns[name].cells
+
+    def facts(self, name: str, read: Callable[[Node], _T]) -> Sequence[_T]:
+        """Return what `read` finds on each node, for questions about all of them; `name` stands for it."""
+        return cast("Sequence[_T]", self._fact(name, lambda: Column(read, list(map(read, self.nodes)))).cells)
+
+    def vocabulary(
+        self, name: str, read: Callable[[Node], Collection[str]]
+    ) -> tuple[Sequence[Collection[str]], Mapping[str, int]]:
+        """Return the texts that `read` finds on each node, and each of them with the number of nodes that have it."""
+        column = self._fact(f"{name}, counted", lambda: Vocabulary(read, list(map(read, self.nodes))))
+        assert isinstance(column, Vocabulary)  # noqa: S101  # the name says so; a type checker cannot see it
+        return column.cells, column.counts
+
+    def _fact(self, name: str, make: Callable[[], object]) -> Column[object]:
+        facts = self._facts
+        if name not in facts:
+            _make_room(facts, MAX_FACTS)
+            facts[name] = cast("Column[object]", make())
+        facts.move_to_end(name)
+        return facts[name]
+
+    def _all_columns(self) -> Iterator[Column[int] | Column[object]]:
+        return chain(self._columns.values(), self._facts.values())
 
 
 class Crowd(Sequence["Node"]):
@@ -91,12 +139,18 @@ class Crowd(Sequence["Node"]):
         self._register = register
         self._mask = mask
 
-    def where(self, question: str, holds: Callable[[Node], bool]) -> Crowd:
-        """Return those of these nodes for which `holds`, which `question` stands for."""
+    def where(self, question: str, holds: Callable[[Node], bool], sieve: Sieve | None = None) -> Crowd:
+        """Return those of these nodes for which `holds`, which `question` stands for.
+
+        If many have not been asked yet, `sieve` goes first.
+        """
         answers = self._register.answers_to(question)
         mask = int.from_bytes(self._mask, "little")
         known = int.from_bytes(answers, "little")
         if unknown := known & (mask << 1):  # bit 1 of those that are in the crowd
+            if sieve is not None and unknown.bit_count() > len(answers) // BULK:
+                answers[:] = sieve(self._register)
+                unknown = int.from_bytes(answers, "little") & (mask << 1)
             places = unknown.to_bytes(len(answers) + 1, "little")
             nodes = self._register.nodes
             at = places.find(_UNKNOWN)
@@ -106,9 +160,9 @@ class Crowd(Sequence["Node"]):
             known = int.from_bytes(answers, "little")
         return Crowd(self._register, (known & mask).to_bytes(len(answers), "little"))
 
-    def column(self, name: str, read: Callable[[Node], int]) -> list[int]:
+    def column(self, name: str, read: Callable[[Node], int], together: Together | None = None) -> list[int]:
         """Return what `read` finds on each of these nodes; `name` stands for it."""
-        return list(compress(self._register.column(name, read), self._mask))
+        return list(compress(self._register.column(name, read, together), self._mask))
 
     def __iter__(self) -> Iterator[Node]:
         return compress(self._register.nodes, self._mask)
@@ -124,17 +178,22 @@ class Crowd(Sequence["Node"]):
         return list(self)[at]
 
 
-def _move_last(line: MutableSequence[_T], at: int) -> None:
-    last = line.pop()
-    if at < len(line):
-        line[at] = last
-
-
-def where(nodes: Sequence[Node], question: str, holds: Callable[[Node], bool]) -> Sequence[Node]:
+def where(
+    nodes: Sequence[Node], question: str, holds: Callable[[Node], bool], sieve: Sieve | None = None
+) -> Sequence[Node]:
     """Return those of `nodes` for which `holds`; `question` names it, so that no two that differ have the same."""
-    return nodes.where(question, holds) if isinstance(nodes, Crowd) else [node for node in nodes if holds(node)]
+    if isinstance(nodes, Crowd):
+        return nodes.where(question, holds, sieve)
+    return [node for node in nodes if holds(node)]
 
 
-def column(nodes: Sequence[Node], name: str, read: Callable[[Node], int]) -> list[int]:
+def column(
+    nodes: Sequence[Node], name: str, read: Callable[[Node], int], together: Together | None = None
+) -> list[int]:
     """Return what `read` finds on each of `nodes`; `name` stands for it."""
-    return nodes.column(name, read) if isinstance(nodes, Crowd) else [read(node) for node in nodes]
+    return nodes.column(name, read, together) if isinstance(nodes, Crowd) else [read(node) for node in nodes]
+
+
+def _make_room(kept: OrderedDict[str, _T], most: int) -> None:
+    if len(kept) >= most:
+        kept.popitem(last=False)

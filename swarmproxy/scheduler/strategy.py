@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, overload
 
 from swarmproxy.errors import ConfigError, NoNodeFits
 from swarmproxy.scheduler.crowd import column
+from swarmproxy.scheduler.loads import LOAD_OF_NOTHING, is_countable, loads
 from swarmproxy.scheduler.resources import Demand, demand_of, load, shortage
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
+    from swarmproxy.scheduler.crowd import Register
 
 _WEIGHT_SHIFT = 40  # a point of weight outweighs any number of containers
 _NO_ROOM = 1 << 80  # the key of a node that will not do
@@ -63,7 +65,8 @@ def rank(
     """
     demand = demand_of(spec)
     key = functools.partial(_key, demand, strategy, overcommit_percent)
-    keys = column(nodes, f"{strategy.value} {demand} {overcommit_percent}", key)
+    together = functools.partial(_keys, demand, strategy, overcommit_percent) if is_countable(demand) else None
+    keys = column(nodes, f"{strategy.value} {demand} {overcommit_percent}", key, together)
     fitting = nodes
     if _NO_ROOM in keys:
         fitting = [node for node, each in zip(nodes, keys, strict=True) if each != _NO_ROOM]
@@ -88,6 +91,18 @@ def _key(demand: Demand, strategy: Strategy, overcommit_percent: int, node: Node
     weight = weight_of(demand, node, strategy, overcommit_percent=overcommit_percent)
     sign = -1 if strategy is Strategy.BINPACK else 1
     return sign * ((weight << _WEIGHT_SHIFT) + node.containers)
+
+
+def _keys(demand: Demand, strategy: Strategy, overcommit_percent: int, register: Register) -> list[int]:
+    """Return the `_key` of every node of `register` for memory and CPU, worked out from columns of numbers."""
+    empty = functools.partial(_key, Demand(), strategy, overcommit_percent)
+    keys = register.facts(f"{strategy.value} of nothing", empty)
+    if demand.is_nothing:
+        return list(keys)
+    found = loads(demand, register, overcommit_percent=overcommit_percent)
+    point = {Strategy.SPREAD: 1, Strategy.BINPACK: -1, Strategy.RANDOM: 0}[strategy] << _WEIGHT_SHIFT
+    nothing = LOAD_OF_NOTHING * point
+    return [_NO_ROOM if each < 0 else key - nothing + each * point for key, each in zip(keys, found, strict=True)]
 
 
 class Preferred(Sequence["Node"]):

@@ -6,18 +6,21 @@ Source: classic Swarm 1.2, scheduler/filter/affinity.go.
 from __future__ import annotations
 
 import functools
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.container import SHORT_ID_LENGTH
 from swarmproxy.scheduler.crowd import where
 from swarmproxy.scheduler.expression import Expression, parse_all
+from swarmproxy.scheduler.sieve import by_parts, by_texts, by_vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Container, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.pattern import Pattern
     from swarmproxy.model.spec import ContainerSpec
+    from swarmproxy.scheduler.crowd import Sieve
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -36,7 +39,7 @@ class AffinityFilter:
         """Return the nodes that satisfy every affinity, soft ones only if `soft`. Raises BadRequest."""
         kept = nodes
         for expression in parse_all(spec.expressions.affinities, soft=soft):
-            kept = where(kept, f"affinity {expression}", _verdict(expression))
+            kept = where(kept, f"affinity {expression}", _verdict(expression), _sieve(expression))
         return kept
 
     def describe(self, spec: ContainerSpec) -> list[str]:
@@ -65,6 +68,42 @@ def _verdict(expression: Expression) -> Callable[[Node], bool]:
             has = functools.partial(_has_label, expression.key, expression.pattern)
     wanted = expression.operator == "=="
     return lambda node: has(node) is wanted
+
+
+def _sieve(expression: Expression) -> Sieve | None:
+    """Return what says the same of all nodes together; None if only a look at each can tell."""
+    key, pattern, wanted = expression.key, expression.pattern, expression.operator == "=="
+    if key == "image":
+        return by_vocabulary("images", lambda node: node.names_of_images, pattern, wanted=wanted)
+    if key == "container":
+        only = pattern.only
+        if _HEX.issuperset(pattern.needs):  # it may mean an ID
+            return _by_name_or_id(only, wanted=wanted) if only is not None else None
+        return by_texts("containers", _names, pattern, wanted=wanted)
+    return by_texts(f"containers' {key}", functools.partial(_values, key), pattern, wanted=wanted)
+
+
+def _by_name_or_id(only: str, *, wanted: bool) -> Sieve:
+    ids: tuple[str, Callable[[Node], Container[str]]] = "IDs", attrgetter("held")
+    if _may_be_short_id(only):
+        ids = "short IDs", _short_ids
+    return by_parts(only, [("containers", _names), ids], wanted=wanted)
+
+
+def _short_ids(node: Node) -> str:
+    return " ".join(container_id[:SHORT_ID_LENGTH] for container_id in node.held)
+
+
+def _names(node: Node) -> Collection[str]:
+    """Return the names of containers, of those on the way as well."""
+    held = node.contents.names
+    return held if not node.pending else {*held, *(each.name for each in node.pending if each.name)}
+
+
+def _values(key: str, node: Node) -> Collection[str]:
+    """Return what containers, those on the way as well, say of a label."""
+    held = node.contents.values_of(key)
+    return held if not node.pending else {*held, *(each.spec.labels.get(key, "") for each in node.pending)}
 
 
 class _Matches(dict[str, bool]):

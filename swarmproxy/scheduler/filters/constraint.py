@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from swarmproxy.scheduler.crowd import where
 from swarmproxy.scheduler.expression import Expression, parse_all
+from swarmproxy.scheduler.sieve import by_texts, by_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
+    from swarmproxy.scheduler.crowd import Sieve
 
 
 class ConstraintFilter:
@@ -23,7 +25,7 @@ class ConstraintFilter:
         """Return the nodes that satisfy every constraint, soft ones only if `soft`. Raises BadRequest."""
         kept = nodes
         for expression in parse_all(spec.expressions.constraints, soft=soft):
-            kept = where(kept, f"constraint {expression}", _verdict(expression))
+            kept = where(kept, f"constraint {expression}", *_verdict(expression))
         return kept
 
     def describe(self, spec: ContainerSpec) -> list[str]:
@@ -32,7 +34,7 @@ class ConstraintFilter:
 
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
         """See Filter: the reason is the first constraint that does not hold."""
-        wanted = [(each, _verdict(each)) for each in parse_all(spec.expressions.constraints, soft=soft)]
+        wanted = [(each, _verdict(each)[0]) for each in parse_all(spec.expressions.constraints, soft=soft)]
 
         def reason(node: Node) -> str:
             broken = next((each for each, holds in wanted if not holds(node)), None)
@@ -41,12 +43,22 @@ class ConstraintFilter:
         return reason
 
 
-def _verdict(expression: Expression) -> Callable[[Node], bool]:
-    """Return what says whether a node satisfies `expression`."""
+def _verdict(expression: Expression) -> tuple[Callable[[Node], bool], Sieve | None]:
+    """Return what says whether a node satisfies `expression`, and the same for all nodes together."""
     if expression.key == "node":
-        return lambda node: expression.holds((node.id, node.name))
+        wanted = expression.operator == "=="
+        sieve = by_texts("identity", _identity, expression.pattern, wanted=wanted)
+        return lambda node: expression.holds(_identity(node)), sieve
     key, verdicts = expression.key, _Verdicts(expression)
-    return lambda node: verdicts[node.labels.get(key, "")]
+
+    def value_of(node: Node) -> str:
+        return node.labels.get(key, "")
+
+    return lambda node: verdicts[value_of(node)], by_value(f"label {key}", value_of, verdicts)
+
+
+def _identity(node: Node) -> tuple[str, str]:
+    return node.id, node.name
 
 
 class _Verdicts(dict[str, bool]):
