@@ -16,8 +16,9 @@ import uvicorn
 
 from swarmproxy.errors import ConfigError
 from swarmproxy.settings import Listen
+from swarmproxy.wire.factory import protocol_factory
 from swarmproxy.wire.limits import Limits
-from swarmproxy.wire.protocol import protocol_factory
+from swarmproxy.wire.relay import Shortcut
 
 log = logging.getLogger("swarmproxy.server")
 
@@ -28,11 +29,13 @@ BACKLOG = 4096
 class Server(uvicorn.Server):
     """uvicorn's server, woken when it has something to do, with signals left to the composition root."""
 
-    def __init__(self, app: Any, *, tls: ssl.SSLContext | None, drain_timeout_s: float) -> None:
+    def __init__(
+        self, app: Any, *, tls: ssl.SSLContext | None, drain_timeout_s: float, shortcut: Shortcut | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=protocol_factory(tls=tls, limits=Limits()),  # type: ignore[arg-type]
+                http=protocol_factory(tls=tls, limits=Limits(), shortcut=shortcut),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -55,6 +58,12 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """Wait for `drain`."""
         await self._end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End all connections: in order while the drain timeout lasts, what is left then at once."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     def drain(self) -> None:
         """Stop accepting, let short requests end, end streams; `serve` returns within the drain timeout."""

@@ -18,6 +18,7 @@ from swarmproxy.cluster.placement import Placement
 from swarmproxy.errors import NoNodeFits, NoSwarm, NotSupported, SwarmError, Unavailable
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model import apiversion
+from swarmproxy.wire.relay import Exchange
 
 log = logging.getLogger("swarmproxy.api")
 
@@ -92,6 +93,24 @@ class Dispatch:
             scope["path"] = path
             scope["state"] = {"version": version or self._cluster.api_version()}
             await self._inner(scope, receive, self._with_headers(scope, send))
+
+    def at_once(self, exchange: Exchange) -> bool:
+        """Forward a request without body if there is nothing to wait for; return False if it is to be called.
+
+        What is wrong with the request, or with the engine, is left to the call.
+        """
+        target = exchange.request.target
+        if b"%" in target or (self._replica is not None and not self._replica.leadership.leads):
+            return False
+        raw_path, _, query = target.partition(b"?")
+        try:
+            version, path = apiversion.split_path(raw_path.decode("ascii"))
+            found = match(exchange.request.method.decode("ascii"), path)
+            if found is None or (version is not None and version < found[0].as_it_is_from):
+                return False
+            return self._forwarder.forward_at_once(exchange, version or self._cluster.api_version(), query, *found)
+        except SwarmError:
+            return False
 
     async def _reply(
         self, scope: Message, status: int, body: bytes, content_type: bytes, send: Send, headers: Headers | None = None

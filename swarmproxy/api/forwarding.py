@@ -51,16 +51,11 @@ class Forwarder:
             case Owner.CONTAINER | Owner.COMMITTED:
                 if route.owner is Owner.COMMITTED:
                     name = dict(parse_qsl(query.decode("latin-1"))).get("container", "")
-                find = self._cluster.find_on_healthy if route.needs_healthy else self._cluster.find
-                located = find(name)
-                engine, container_id = located.engine, located.container.id
+                engine, container_id = self._find(route, name)
                 if route.owner is Owner.COMMITTED:
                     query = replace_parameter(query, b"container", container_id.encode())
                 else:
-                    # by position, never by searching the text: a container may be called `containers`
-                    path = (
-                        f"/containers/{container_id}/{route.action}" if route.action else f"/containers/{container_id}"
-                    )
+                    path = _path(route, container_id)
             case Owner.EXEC:
                 engine = await self._cluster.execs.find(name, self._cluster.engines())
                 path = f"/exec/{quote(name)}/{route.action}"
@@ -104,6 +99,31 @@ class Forwarder:
             engine.note_success()  # the end of a stream says nothing of the engine: its answer came long ago
         return True
 
+    def forward_at_once(self, exchange: Exchange, version: Version, query: bytes, route: Route, name: str) -> bool:
+        """Let the engine of a container answer, if nothing has to be waited for; return whether it will.
+
+        Not for what an engine is to finish when the client has gone: that needs somebody who waits for the end.
+        Raises SwarmError, as `forward` would.
+        """
+        if route.owner is not Owner.CONTAINER or route.upgrade or route.finish:
+            return False
+        engine, container_id = self._find(route, name)
+        target = versioned(engine, version, _path(route, container_id)).encode("ascii")
+        if query:
+            target += b"?" + query
+        options = self._options.get(route) or self._how(route, engine, container_id)[0]
+
+        def ended(status: int) -> None:
+            if status and route.answers_within_s is not None:
+                engine.note_success()
+
+        return exchange.relay_at_once(engine.pool, target, options, ended)
+
+    def _find(self, route: Route, name: str) -> tuple[Engine, str]:
+        """Return where the container is that a client calls `name`, and its ID."""
+        located = (self._cluster.find_on_healthy if route.needs_healthy else self._cluster.find)(name)
+        return located.engine, located.container.id
+
     def _how(self, route: Route, engine: Engine, container_id: str) -> tuple[RelayOptions, list[Effect]]:
         """Return how to relay, and the list in which what is to be done afterwards will stand."""
         effects: list[Effect] = []
@@ -134,6 +154,11 @@ class Forwarder:
             on_head=on_head,
             headers=self._headers,
         )
+
+
+def _path(route: Route, container_id: str) -> str:
+    # by position, never by searching the client's text: a container may be called `containers`
+    return f"/containers/{container_id}/{route.action}" if route.action else f"/containers/{container_id}"
 
 
 def _demand(engine: Engine, version: Version, since: Version, what: str) -> None:

@@ -69,6 +69,10 @@ class ClientConnection(asyncio.Protocol):
         """Expect the next bytes soon."""
         raise NotImplementedError
 
+    def ask_application(self, exchange: "AsgiExchange") -> None:
+        """Have the application answer a request that was not answered without it."""
+        raise NotImplementedError
+
     def pause_reading(self) -> None:
         """Take no more from the client until `resume_reading`."""
         raise NotImplementedError

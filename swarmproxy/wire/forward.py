@@ -1,6 +1,5 @@
 """One attempt to have an engine answer a client's request: bytes both ways, framed as each side wants."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ log = logging.getLogger("swarmproxy.wire")
 STREAM_LINGER_S = 10.0
 _RAW_STREAMS = frozenset((b"application/vnd.docker.raw-stream", b"application/vnd.docker.multiplexed-stream"))
 _JOINED_BYTES = 16 * 1024  # below this, copying costs less than another write
+
+OnEnd = Callable[[int, Exception | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,11 @@ class RelayOptions:
 
 
 class Forwarding(AnswerReader):
-    """A request on one connection to an engine. `done` gives the status, or raises without an answer."""
+    """A request on one connection to an engine.
+
+    `on_end` is called once, when it is over: with the status (0 if there is none because the client went away), or
+    with what went wrong before anything was answered.
+    """
 
     __slots__ = (
         "_answered",
@@ -56,18 +61,22 @@ class Forwarding(AnswerReader):
         "_discard",
         "_engine_paused",
         "_exchange",
+        "_on_end",
         "_options",
         "_prefix",
         "_request_sent",
         "_reusable",
+        "_settled",
         "_splice",
         "_stall",
-        "done",
     )
 
-    def __init__(self, exchange: AsgiExchange, connection: EngineConnection, options: RelayOptions) -> None:
+    def __init__(
+        self, exchange: AsgiExchange, connection: EngineConnection, options: RelayOptions, on_end: OnEnd
+    ) -> None:
         super().__init__(connection, method=exchange.request.method, decode=False)
-        self.done: asyncio.Future[int] = exchange.connection.loop.create_future()
+        self._on_end = on_end
+        self._settled = False
         self._exchange = exchange
         self._client = exchange.connection
         self._options = options
@@ -299,7 +308,7 @@ class Forwarding(AnswerReader):
 
     def client_lost(self) -> None:
         """End the engine's work, or let it finish for nobody."""
-        if self._splice is not None or self.done.done():
+        if self._splice is not None or self._settled:
             return
         if self._options.finish and self._request_sent and not self._options.upgrade:
             self._discard = True
@@ -364,12 +373,9 @@ class Forwarding(AnswerReader):
         self._settle(None)
 
     def _settle(self, error: Exception | None) -> None:
-        if self.done.done():
-            return
-        if error is None:
-            self.done.set_result(self.head.status if self.head is not None else 0)
-        else:
-            self.done.set_exception(error)
+        if not self._settled:
+            self._settled = True
+            self._on_end(self.head.status if self.head is not None else 0, error)
 
     def _stop_timers(self) -> None:
         self.connection.expect_nothing()

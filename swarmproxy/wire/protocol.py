@@ -10,8 +10,6 @@ ends one that has begun and then stays silent (`logs -f`, events) after `Limits.
 
 import asyncio
 import enum
-from collections.abc import Callable
-from ssl import SSLContext
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -19,13 +17,12 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
 from swarmproxy.errors import BadRequest, ProtocolViolation, TooLarge
-from swarmproxy.wire.exchange import Application, ClientConnection, Message, error_answer
+from swarmproxy.wire.exchange import Application, AsgiExchange, ClientConnection, Message, error_answer
 from swarmproxy.wire.framing import Chunked, Counted, Piece, Scanner
 from swarmproxy.wire.head import RequestHead, has_bare_line_feed, parse_request
 from swarmproxy.wire.limits import Limits
-from swarmproxy.wire.relay import Exchange
+from swarmproxy.wire.relay import Exchange, Shortcut
 from swarmproxy.wire.sockets import StallTimer, tune
-from swarmproxy.wire.tls_transport import TlsServerProtocol
 from swarmproxy.wire.wakeful import Wakeful
 
 _FEW = 4  # requests at a time: with more of them the loop does not get to sleep
@@ -49,10 +46,10 @@ class ServerProtocol(ClientConnection):
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limits: Limits | None = None,
-        wakeful: Wakeful | None = None,
+        _loop: asyncio.AbstractEventLoop | None,
+        limits: Limits,
+        wakeful: Wakeful,
+        shortcut: Shortcut | None,
     ) -> None:
         if not config.loaded:
             config.load()
@@ -61,9 +58,10 @@ class ServerProtocol(ClientConnection):
         self._server_state = server_state
         self._app_state = app_state
         self.loop = _loop or asyncio.get_event_loop()
-        self._limits = limits or Limits()
+        self._limits = limits
         self.stall_s = self._limits.stall_s
-        self._wakeful = wakeful or Wakeful(self._limits.awake_s)
+        self._wakeful = wakeful
+        self._shortcut = shortcut
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # from `connection_made` on
         self.write_paused = False
         self._state = _State.HEAD
@@ -135,9 +133,8 @@ class ServerProtocol(ClientConnection):
                 timer.stop()
             elif timer is not None:
                 timer.cancel()
-        if self._exchange is not None:
-            self._exchange.client_lost()
-            self._exchange = None
+        if (exchange := self._leave_exchange()) is not None:
+            exchange.client_lost()
 
     def pause_writing(self) -> None:
         """Hold back whoever answers; not for ever."""
@@ -158,7 +155,7 @@ class ServerProtocol(ClientConnection):
 
     def stay_awake(self) -> None:
         """Expect the engine or the client to say something at once, if there is little else to do."""
-        if len(self._server_state.tasks) < _FEW:
+        if self._wakeful.busy < _FEW:
             self._wakeful.stay_awake(self.loop)
 
     def pause_reading(self) -> None:
@@ -212,6 +209,7 @@ class ServerProtocol(ClientConnection):
     def _begin(self, request: RequestHead, rest: bytes) -> None:
         exchange = Exchange(self, request)
         self._exchange = exchange
+        self._wakeful.busy += 1
         self._state = _State.BEHIND
         if self._draining:
             exchange.keep_alive = False
@@ -222,6 +220,11 @@ class ServerProtocol(ClientConnection):
             self.data_received(rest)
             if self._exchange is not exchange:
                 return  # its body is malformed
+        if self._shortcut is None or request.has_body or not self._shortcut(exchange):
+            self.ask_application(exchange)
+
+    def ask_application(self, exchange: AsgiExchange) -> None:
+        """Have the application answer, in a task of its own."""
         scope = exchange.scope(self._scope)
         scope["state"] = self._app_state.copy()
         tasks = self._server_state.tasks  # their parent: uvicorn waits for them, and cancels them at the end
@@ -252,7 +255,7 @@ class ServerProtocol(ClientConnection):
     def exchange_ended(self, *, keep_alive: bool) -> None:
         """Go on with the next request, or close without losing the answer."""
         self._server_state.total_requests += 1
-        self._exchange = None
+        self._leave_exchange()
         if self.transport.is_closing():
             return
         if not keep_alive or self._draining or self._state is not _State.BEHIND:
@@ -271,6 +274,12 @@ class ServerProtocol(ClientConnection):
             elif not self._held:
                 self._wait_for_head()
                 self.stay_awake()
+
+    def _leave_exchange(self) -> Exchange | None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._wakeful.busy -= 1
+        return exchange
 
     def become_stream(self) -> tuple[bytes, bool]:
         """Leave HTTP for good; return what came behind the request, and whether the client ended."""
@@ -291,7 +300,7 @@ class ServerProtocol(ClientConnection):
 
     def _fail_request(self, status: int, message: str) -> None:
         """End the request in progress because the rest of it cannot be understood."""
-        exchange, self._exchange = self._exchange, None
+        exchange = self._leave_exchange()
         if exchange is None:
             return
         answered = exchange.answer_begun
@@ -376,20 +385,3 @@ class ServerProtocol(ClientConnection):
             self._close_now()
         else:
             self._watch_silence()
-
-
-def protocol_factory(*, tls: SSLContext | None = None, limits: Limits | None = None) -> Callable[..., asyncio.Protocol]:
-    """Return what `uvicorn.Config(http=...)` wants. TLS is ours (it can half-close): give uvicorn none."""
-    chosen = limits or Limits()
-    wakeful = Wakeful(chosen.awake_s)
-
-    def build(
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> asyncio.Protocol:
-        protocol = ServerProtocol(config, server_state, app_state, _loop, limits=chosen, wakeful=wakeful)
-        return protocol if tls is None else TlsServerProtocol(protocol, tls, timeout_s=chosen.handshake_timeout_s)
-
-    return build

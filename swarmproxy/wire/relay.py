@@ -1,7 +1,8 @@
 """A request forwarded to an engine, its answer forwarded to the client, below ASGI: the app only decides."""
 
 import asyncio
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 from swarmproxy.errors import EngineUnreachable, TooLarge
 from swarmproxy.wire.exchange import AsgiExchange, ClientConnection
@@ -10,21 +11,27 @@ from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import RequestHead
 from swarmproxy.wire.pool import Pool
 
-__all__ = ["DEFAULT", "Exchange", "RelayOptions"]
+__all__ = ["DEFAULT", "Exchange", "RelayOptions", "Shortcut"]
 
 DEFAULT = RelayOptions()
 MAX_UPGRADE_BODY_BYTES = 1024 * 1024
+Shortcut = Callable[["Exchange"], bool]
+"""Forwards a request without body at once, by `Exchange.relay_at_once`, or returns False: the application answers."""
+
 _CAN_BE_SENT_AGAIN = frozenset((b"GET", b"HEAD"))
 
 
 class Exchange(AsgiExchange):
     """A request that an application answers, or has relayed: `scope["extensions"]["swarmproxy.exchange"]`."""
 
-    __slots__ = ("_forward",)
+    __slots__ = ("_failure", "_forward", "_on_end", "_sent_before")
 
     def __init__(self, connection: ClientConnection, request: RequestHead) -> None:
         super().__init__(connection, request)
         self._forward: Forwarding | None = None
+        self._on_end: Callable[[int], None] | None = None  # of `relay_at_once`
+        self._sent_before = False  # by it, in vain
+        self._failure: Exception | None = None  # that is final
 
     async def relay(self, pool: Pool, target: bytes, *, options: RelayOptions = DEFAULT) -> int:
         """Forward this request to the engine of `pool`, and its answer to the client; return the status.
@@ -38,6 +45,8 @@ class Exchange(AsgiExchange):
         """
         if self.answer_begun or self._forward is not None:
             raise RuntimeError("the request is answered already")
+        if self._failure is not None:
+            raise self._failure
         body = options.body
         if body is None and self.request.has_body:
             if self.body_read:
@@ -46,7 +55,7 @@ class Exchange(AsgiExchange):
                 # The whole of it goes ahead of the stream, in one form that every engine can tell from it.
                 body = await self._read_body(MAX_UPGRADE_BODY_BYTES)
         again = self.request.method in _CAN_BE_SENT_AGAIN and (body is not None or not self.request.has_body)
-        connection = pool.take_idle(only_once=not again)
+        connection = pool.take_idle(only_once=not again) if not self._sent_before else None
         while True:
             fresh = connection is None
             if connection is None:
@@ -54,7 +63,8 @@ class Exchange(AsgiExchange):
             if self.gone and not (options.finish and self.body_complete and not options.upgrade):
                 connection.release()  # nothing was asked of the engine yet
                 return 0
-            self._forward = forward = Forwarding(self, connection, options)
+            done: asyncio.Future[int] = self.connection.loop.create_future()
+            self._forward = forward = Forwarding(self, connection, options, functools.partial(_resolve, done))
             try:
                 forward.send_head(target, body)
                 if self.gone:
@@ -65,7 +75,7 @@ class Exchange(AsgiExchange):
                     forward.pause_writing()
                 if self.connection.write_paused:
                     forward.client_paused()
-                return await forward.done
+                return await done
             except EngineUnreachable:
                 if fresh or not again or forward.began or self.gone:
                     raise
@@ -75,6 +85,36 @@ class Exchange(AsgiExchange):
                 raise
             finally:
                 self._forward = None
+
+    def relay_at_once(self, pool: Pool, target: bytes, options: RelayOptions, on_end: Callable[[int], None]) -> bool:
+        """As `relay` for a request without body, if a connection waits for one; return whether it is on its way.
+
+        Nothing waits here, so it costs no task. `on_end` gets the status when the exchange is over. If the engine fails
+        before it answers, the application is asked after all, and `relay` goes on from there.
+        """
+        again = self.request.method in _CAN_BE_SENT_AGAIN
+        connection = pool.take_idle(only_once=not again)
+        if connection is None:
+            return False
+        self._on_end = on_end
+        self._forward = forward = Forwarding(self, connection, options, self._ended_at_once)
+        forward.send_head(target, None)
+        if connection.write_paused:
+            forward.pause_writing()
+        if self.connection.write_paused:
+            forward.client_paused()
+        return True
+
+    def _ended_at_once(self, status: int, error: Exception | None) -> None:
+        forward, self._forward = self._forward, None
+        on_end, self._on_end = self._on_end, None
+        if error is not None:
+            again = self.request.method in _CAN_BE_SENT_AGAIN and forward is not None and not forward.began
+            self._sent_before = True
+            self._failure = None if again else error
+            self.connection.ask_application(self)
+        elif on_end is not None:
+            on_end(status)
 
     async def _read_body(self, max_bytes: int) -> bytes:
         """Return the whole body."""
@@ -126,3 +166,13 @@ class Exchange(AsgiExchange):
     def end_stream(self) -> bool:
         """End a hijacked stream in order; return whether this is one."""
         return self._forward is not None and self._forward.end_stream()
+
+
+def _resolve(done: "asyncio.Future[int]", status: int, error: Exception | None) -> None:
+    """Let whoever waits for `done` go on, unless it was cancelled."""
+    if done.done():
+        return
+    if error is None:
+        done.set_result(status)
+    else:
+        done.set_exception(error)

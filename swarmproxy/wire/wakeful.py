@@ -15,10 +15,11 @@ AWAKE_S = 80e-6
 class Wakeful:
     """Keeps one event loop turning for `awake_s` seconds behind the last call of `stay_awake`; 0: never."""
 
-    __slots__ = ("_awake_s", "_loop", "_turning", "_until")
+    __slots__ = ("_awake_s", "_loop", "_turning", "_until", "busy")
 
     def __init__(self, awake_s: float = AWAKE_S) -> None:
         self._awake_s = awake_s
+        self.busy = 0  # requests that are being answered
         self._until = 0.0
         self._turning: asyncio.Handle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from swarmproxy.wire.protocol import protocol_factory
+from swarmproxy.wire.factory import protocol_factory
 from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Proxy
 from tests.wire.peers import Peer

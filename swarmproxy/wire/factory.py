@@ -1,0 +1,34 @@
+"""What uvicorn makes a connection of: our protocol, with TLS of ours below it."""
+
+import asyncio
+from collections.abc import Callable
+from ssl import SSLContext
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from swarmproxy.wire.limits import Limits
+from swarmproxy.wire.protocol import ServerProtocol
+from swarmproxy.wire.relay import Shortcut
+from swarmproxy.wire.tls_transport import TlsServerProtocol
+from swarmproxy.wire.wakeful import Wakeful
+
+
+def protocol_factory(
+    *, tls: SSLContext | None = None, limits: Limits | None = None, shortcut: Shortcut | None = None
+) -> Callable[..., asyncio.Protocol]:
+    """Return what `uvicorn.Config(http=...)` wants. TLS is ours (it can half-close): give uvicorn none."""
+    chosen = limits or Limits()
+    wakeful = Wakeful(chosen.awake_s)
+
+    def build(
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> asyncio.Protocol:
+        protocol = ServerProtocol(config, server_state, app_state, _loop, chosen, wakeful, shortcut)
+        return protocol if tls is None else TlsServerProtocol(protocol, tls, timeout_s=chosen.handshake_timeout_s)
+
+    return build
