@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 from tests.clients import Cli, Done, cli
 from tests.hosts import suites
@@ -61,6 +62,7 @@ class Engine:
         self.cgroup = cgroup
         self.options = options
         self._process: subprocess.Popen[bytes] | None = None
+        self._kept: dict[str, frozenset[str]] = {}  # images that `empty` leaves, by ID, with their tags
         for part in ("data", "etc", "etc-work", "etc-docker"):
             (directory / part).mkdir(parents=True)
 
@@ -201,6 +203,7 @@ class Engine:
                 *self.options.images,
             ):
                 self.load(archive)
+            self.keep_images()
             loaded.touch()
         return self
 
@@ -314,15 +317,30 @@ class Engine:
         """Return the number of running containers."""
         return len(self.get_json("/containers/json"))
 
+    def keep_images(self) -> None:
+        """Have `empty` leave the images that are here now."""
+        self._kept = self._images()
+
+    def _images(self) -> dict[str, frozenset[str]]:
+        """Return the tags of each image by ID, the latest image first."""
+        images = self.get_json("/images/json")
+        return {image["Id"]: frozenset(image["RepoTags"] or ()) - {"<none>:<none>"} for image in images}
+
     def empty(self) -> None:
-        """Remove all containers, and the volumes and networks that somebody made."""
+        """Remove all that somebody made: containers, volumes, networks, plugins, images and the cache of builds."""
         doomed = [f"/containers/{container['Id']}?force=1&v=1" for container in self.get_json("/containers/json?all=1")]
         doomed += [f"/volumes/{volume['Name']}" for volume in self.get_json("/volumes")["Volumes"] or ()]
         networks = self.get_json("/networks")
         doomed += [f"/networks/{entry['Id']}" for entry in networks if entry["Name"] not in PREDEFINED_NETWORKS]
+        doomed += [f"/plugins/{plugin['Name']}?force=1" for plugin in self.get_json("/plugins")]
+        for image, tags in self._images().items():
+            references = tags - self._kept.get(image, frozenset()) or ({image} - self._kept.keys())
+            doomed += [f"/images/{quote(reference, safe='/:')}?force=1" for reference in sorted(references)]
         for path in doomed:
             status, body = self.request("DELETE", path)
             assert status in {200, 204, 404, 409}, f"{self.name}: {path}: {body.decode()}"
+        status, body = self.request("POST", "/build/prune?all=1")
+        assert status == 200, f"{self.name}: {body.decode()}"
 
 
 def children(pid: int) -> list[int]:

@@ -1,6 +1,7 @@
 """The engines that all other tests stand on behave like hosts of their own."""
 
 import http.client
+from pathlib import Path
 
 import pytest
 
@@ -139,16 +140,24 @@ def test_images_without_a_registry(engines: list[Engine]) -> None:
     assert first["Id"] == second["Id"]
     assert first["Config"]["Labels"] == {"made": "here"}
     assert engines[0].docker("run", "--rm", "greeting:1").stdout == "hello\n"
-    for engine in engines:
-        engine.docker("rmi", "greeting:1")
 
 
-def test_emptied(engines: list[Engine]) -> None:
-    """Emptying an engine removes its containers, volumes and networks, running and named ones too."""
+def test_emptied(engines: list[Engine], tmp_path: Path) -> None:
+    """Emptying an engine removes all that was made on it, in use or not, and leaves the image that it came with."""
     engine = engines[0]
+    before = engine.get_json("/images/json")
     engine.docker("network", "create", "mine")
     engine.docker("run", "-d", "--network", "mine", "-v", "data:/data", "busybox", "sleep", "1d")
+    engine.docker("tag", "busybox", "mine:1")
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN touch /made\nRUN touch /more\n")
+    for version in ("20.10", "28"):  # the builder of old, and BuildKit
+        engine.docker("build", "--tag", f"built:{version}", str(tmp_path), with_cli=cli(version))
+    engine.docker("build", str(tmp_path), "--label", "nameless=1")
+    assert len(engine.get_json("/images/json")) == 4
+    assert engine.get_json("/system/df")["BuildCache"]
     engine.empty()
     assert engine.get_json("/containers/json?all=1") == []
     assert engine.get_json("/volumes")["Volumes"] in (None, [])
     assert {network["Name"] for network in engine.get_json("/networks")} == {"bridge", "host", "none"}
+    assert engine.get_json("/images/json?all=1") == before
+    assert not engine.get_json("/system/df")["BuildCache"]

@@ -4,7 +4,6 @@ import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 import docker as docker_sdk
 import pytest
@@ -13,8 +12,7 @@ from tests.clients import cli
 from tests.conftest import StartManager
 from tests.hosts import sandbox
 from tests.hosts.certificates import Certificates
-from tests.hosts.engine import Engine
-from tests.hosts.fleet import Fleet, at_once
+from tests.hosts.fleet import Fleet
 from tests.hosts.manager import Manager
 from tests.hosts.network import Network
 from tests.integration.client import Docker
@@ -66,14 +64,6 @@ def docker(request: pytest.FixtureRequest, network: Network) -> Iterator[Docker]
     host = f"unix://{manager.socket_path}" if endpoint == "unix" else manager.address
     for _ in watched(manager, fleet):
         yield Docker(cli=cli(version), manager=manager, engines=fleet.engines, host=host, tls=manager.client)
-
-
-def remove_images(engine: Engine) -> None:
-    """Remove all images but busybox."""
-    for image in engine.get_json("/images/json"):
-        tags = [tag for tag in image["RepoTags"] or () if tag not in ("busybox:latest", "<none>:<none>")]
-        for reference in tags or ([] if image["RepoTags"] == ["busybox:latest"] else [image["Id"]]):
-            engine.request("DELETE", f"/images/{quote(reference, safe='/:')}?force=1")
 
 
 def is_empty(manager: Manager) -> bool:
@@ -137,6 +127,5 @@ def watched(manager: Manager, fleet: Fleet) -> Iterator[Manager]:
     log = manager.log[logged:]
     print(f"log of the manager:\n{log}")
     fleet.empty()
-    at_once((lambda engine=engine: remove_images(engine)) for engine in fleet.engines)
     manager.wait_until(lambda: is_empty(manager), "an empty cluster")
     assert "Traceback" not in log

@@ -54,6 +54,7 @@ def image(hosts: list[Engine], context: Path) -> str:
     hosts[0].docker("import", str(base_image.base_archive()), BASE)
     imported_at = time.monotonic()
     build(hosts[0], context, "--tag", IMAGE)
+    hosts[0].keep_images()
     print(f"base imported in {imported_at - started_at:.1f} s, built in {time.monotonic() - imported_at:.1f} s")
     return IMAGE
 

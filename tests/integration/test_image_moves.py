@@ -11,7 +11,6 @@ from tests.hosts.engine import Engine
 from tests.hosts.images import busybox_archive
 from tests.hosts.manager import Manager
 from tests.hosts.network import Network
-from tests.integration.conftest import remove_images
 from tests.integration.faults import refusal
 
 NOT_THERE = "missing/app:1"  # what the registry does not have
@@ -22,15 +21,6 @@ def source(network: Network) -> Iterator[registry.Registry]:
     """Yield a registry that all engines reach."""
     with registry.serving(f"{network.subnet}.1") as serving:
         yield serving
-
-
-@pytest.fixture
-def engines(engines: list[Engine]) -> Iterator[list[Engine]]:
-    """Yield the two engines, with no image but busybox afterwards."""
-    yield engines
-    for engine in engines:
-        engine.empty()
-        remove_images(engine)
 
 
 def held(engine: Engine, tag: str) -> str:

@@ -1,14 +1,13 @@
 """Plugins of real engines: made from a directory, as no registry is in reach."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker as docker_sdk
 import pytest
 
 from tests.hosts.engine import Engine
-from tests.hosts.fleet import Fleet, at_once
+from tests.hosts.fleet import Fleet
 from tests.integration.client import Docker
 
 CONFIG = {
@@ -28,20 +27,6 @@ def source(tmp_path: Path) -> Path:
     (tmp_path / "rootfs" / "bin" / "busybox").write_bytes(Path("/bin/busybox").read_bytes())
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def no_plugins_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Remove what the tests made."""
-    names = ("fleet", "tls_fleet") if "docker" in request.fixturenames else ("fleet",)
-    fleets: list[Fleet] = [request.getfixturevalue(name) for name in names]
-    yield
-    at_once((lambda engine=engine: remove_plugins(engine)) for fleet in fleets for engine in fleet.engines)
-
-
-def remove_plugins(engine: Engine) -> None:
-    for plugin in engine.get_json("/plugins"):
-        engine.request("DELETE", f"/plugins/{plugin['Name']}?force=1")
 
 
 def names(engine: Engine) -> list[str]:

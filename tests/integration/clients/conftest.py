@@ -16,7 +16,7 @@ from tests.hosts.manager import Manager
 from tests.hosts.network import Network
 from tests.integration.clients.compose import Project
 from tests.integration.clients.pools import Pool
-from tests.integration.conftest import remove_images, serving, watched
+from tests.integration.conftest import serving, watched
 
 VERSIONS = ("20.10", "26.1", "28")
 PROJECTS = itertools.count(1)
@@ -58,7 +58,6 @@ def lent(request: pytest.FixtureRequest, fleet: Fleet, fixture: str) -> Iterator
         engine = fleet.engines[-1]
         yield Pool(engine.address, [engine])
         fleet.empty()
-        remove_images(engine)
         return
     manager: Manager = request.getfixturevalue(fixture)
     for _ in watched(manager, fleet):

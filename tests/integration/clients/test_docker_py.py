@@ -11,7 +11,6 @@ import pytest
 from tests.integration.clients import calls, calls_containers, calls_networks
 from tests.integration.clients.calls import CALLS, Call, told
 from tests.integration.clients.pools import Pool
-from tests.integration.conftest import remove_images
 from tests.integration.sdk import connected, forgets_sockets, unguided
 
 pytestmark = forgets_sockets
@@ -41,7 +40,6 @@ def answers(two: Pool) -> dict[str, tuple[Any, Any]]:
         alone = {name: told(function, client) for name, function in CALLS.items()}
         client.close()
     engine.empty()
-    remove_images(engine)
     assert two.manager
     with connected(two.manager) as client:
         return {name: (alone[name], whatever(function, client)) for name, function in CALLS.items()}
