@@ -37,12 +37,14 @@ def test_reserved_memory(docker: Docker) -> None:
 
 @one_way
 def test_image_of_one_node(docker: Docker) -> None:
-    """Containers of an image that one node has run there, although another node is emptier."""
-    docker.engines[0].load(busybox_archive("greeting:1", cmd=["echo", "hello"], labels={"made": "here"}))
+    """Of equally empty nodes, that with the image is taken; then the emptier one is, and the image is moved there."""
+    first, second = docker.engines
+    first.load(busybox_archive("greeting:1", cmd=["echo", "hello"], labels={"made": "here"}))
     wait_until(lambda: docker("images", "-q", "greeting").lines, "the image")
-    for name in ("aa", "bb"):
+    for name, node in (("aa", first), ("bb", second)):
         assert docker("run", "--name", name, "greeting:1").stdout == "hello\n"
-        assert docker.inspect(name, "{{.Node.Name}}") == docker.engines[0].name
+        assert docker.inspect(name, "{{.Node.Name}}") == node.name
+    assert second.get_json("/images/greeting:1/json")["Id"] == first.get_json("/images/greeting:1/json")["Id"]
 
 
 @one_way
