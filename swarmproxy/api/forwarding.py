@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote
 from swarmproxy.api.building import Builder
 from swarmproxy.api.forwarded import BUILDS, Owner, Route
 from swarmproxy.api.plugin_requests import plugin_request
-from swarmproxy.cluster.asking import unreachable, version_for, versioned
+from swarmproxy.cluster.asking import reach, unreachable, version_for, versioned
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.images import owner as image_owner
 from swarmproxy.cluster.made import made_last
@@ -82,6 +82,7 @@ class Forwarder:
                 engine, path, query, headers = asked.engine, asked.path, asked.query, asked.headers
         if route.since is not None:
             _demand(engine, version, route.since, route.action)
+        await reach(engine)
         target = versioned(engine, version, path).encode("ascii")
         if query:
             target += b"?" + query

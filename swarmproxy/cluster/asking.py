@@ -1,9 +1,10 @@
 """One request to one engine, in the API version that it speaks."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from swarmproxy.engine.client import engine_error
-from swarmproxy.engine.engine import Engine
+from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import EngineError, EngineUnreachable
 from swarmproxy.model.apiversion import Version, nearest, spoken
 from swarmproxy.wire.fetch import Answer, fetch
@@ -35,6 +36,17 @@ def version_for(engine: Engine, version: Version) -> Version:
     return nearest(version, facts.api_min, facts.api_max)
 
 
+async def reach(engine: Engine) -> None:
+    """Return at once, unless `engine` is Unhealthy: then when it has answered a ping, and is Healthy by that.
+
+    So a request to an engine that is known to be silent is tried, and refused without waiting for a deadline of its
+    own. Raises EngineUnreachable.
+    """
+    if engine.state is State.UNHEALTHY:
+        with suppress(EngineError):  # which is an answer
+            await engine.client.ping()
+
+
 async def ask(
     engine: Engine,
     version: Version,
@@ -46,8 +58,9 @@ async def ask(
 ) -> Answer:
     """Return the engine's answer, whatever its status, and count it for the engine's health. A `body` is JSON.
 
-    Raises EngineUnreachable.
+    Raises EngineUnreachable, soon if the engine is known to be silent.
     """
+    await reach(engine)
     headers: Headers = _JSON if body else ()
     target = versioned(engine, version, path)
     try:

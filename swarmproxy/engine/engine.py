@@ -381,6 +381,7 @@ class Engine:
                 "Flagging engine as unhealthy",
                 extra={**extra, "failures": self.failures, "error": self.error},
             )
+            self.pool.drop_silent()
         elif (before, after) == (State.UNHEALTHY, State.HEALTHY):
             log.info("Engine came back to life", extra={**extra, "failures": self._health.survived})
             self._refresher.request(specs=True)

@@ -9,7 +9,7 @@ from typing import cast
 from swarmproxy.errors import EngineUnreachable
 from swarmproxy.wire import ssh
 from swarmproxy.wire.address import Address
-from swarmproxy.wire.sockets import read_left_over, tune
+from swarmproxy.wire.sockets import is_unacknowledged, read_left_over, tune
 from swarmproxy.wire.tls_transport import TlsClientProtocol
 
 
@@ -332,6 +332,18 @@ class Pool:
         self._connections.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+
+    def drop_silent(self) -> None:
+        """End the connections that are of no use with an engine that answers nobody.
+
+        These are the idle ones, and those whose bytes its host does not take: TCP would send them again for a quarter
+        of an hour, with no keepalive meanwhile. Who waits for an engine that only hangs, waits on.
+        """
+        for connection in list(self._idle):
+            connection.abort()
+        for connection in list(self._connections):
+            if is_unacknowledged(connection.transport):
+                connection.transport.abort()
 
     def _end_idle(self) -> None:
         """End the connections that waited too long."""

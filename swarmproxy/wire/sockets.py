@@ -13,6 +13,7 @@ _KEEPALIVE_PROBES = 4
 _MAX_LEFT_OVER_BYTES = 1024 * 1024
 _CREDENTIALS = struct.Struct("3i")  # of a unix socket's peer: process, user, group
 _NO_LINGER = struct.pack("ii", 1, 0)
+_RETRANSMITS = 2  # the byte of Linux' struct tcp_info that counts how often the same bytes were sent again in vain
 
 
 def tune(transport: asyncio.BaseTransport) -> None:
@@ -35,6 +36,19 @@ def reset(transport: asyncio.Transport) -> None:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
+
+
+def is_unacknowledged(transport: asyncio.BaseTransport) -> bool:
+    """Return whether TCP sends bytes again since the peer's host says nothing to them.
+
+    One that takes no more bytes for now, or whose program hangs, acknowledges them.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    with contextlib.suppress(OSError):
+        return bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RETRANSMITS + 1)[_RETRANSMITS])
+    return False
 
 
 def read_left_over(transport: asyncio.BaseTransport) -> bytes:

@@ -1,6 +1,7 @@
 """Engines that lose power, crash and restart, and what clients see of it meanwhile and afterwards."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.conftest import StartEngines, StartManager
 from tests.integration.faults import create, ps, refusal, row_of, run, wait_for
@@ -16,7 +17,10 @@ def test_power_failure(start_engines: StartEngines, start_manager: StartManager)
     run(manager, "ended", node=lost.name)
     run(manager, "other", node=other.name)
     lost.kill()
-    wait_for(manager, lost, "Unhealthy")
+    with ThreadPoolExecutor() as clients:  # nobody knows yet: TCP tries for a quarter of an hour
+        early = [clients.submit(refusal, manager, "POST", f"/containers/{name}/start") for name in ("again", "ended")]
+        wait_for(manager, lost, "Unhealthy")
+        answers = [each.result() for each in early]
     assert row_of(manager, lost, "Error")
     assert row_of(manager, other, "Status") == "Healthy"
 
@@ -31,9 +35,11 @@ def test_power_failure(start_engines: StartEngines, start_manager: StartManager)
     unhealthy = f"running on unhealthy node {lost.name}"
     for method, path in (("GET", "json"), ("GET", "logs?stdout=1"), ("POST", "stop"), ("POST", "rename?name=new")):
         assert refusal(manager, method, f"/containers/ended/{path}") == (500, f"Container ended {unhealthy}")
-    status, message = refusal(manager, "POST", "/containers/ended/start")
-    assert status == 500
-    assert message.startswith(f"Cannot connect to the Docker daemon at tcp://{lost.own_address}.")
+    for method, path in (("POST", "/start"), ("DELETE", ""), ("POST", "/exec")):
+        answers.append(refusal(manager, method, f"/containers/ended{path}", {}))
+    for status, message in answers:
+        assert status == 500
+        assert message.startswith(f"Cannot connect to the Docker daemon at tcp://{lost.own_address}.")
 
     # creates
     status, message = refusal(manager, "POST", "/containers/create?name=ended", {"Image": "busybox"})
