@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.hosts import suites
 
 REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("python3", "python3-venv", "python3-pip")
+PACKAGES = ("python3", "python3-venv", "python3-pip", "binutils")
 # Of no use in a container.
 LEFT_OUT = (
     *("var/cache/apt", "var/lib/apt/lists", "var/log", "dev", "proc", "sys"),
@@ -51,7 +51,7 @@ def complete(path: Path) -> Path:
 
 def base_directory() -> Path:
     """Return where the base image is kept."""
-    return suites.CACHE / f"base-{release()}"
+    return suites.CACHE / f"base-{release()}-{digest(*PACKAGES)}"
 
 
 def release() -> str:
@@ -61,8 +61,12 @@ def release() -> str:
 
 def wheels_directory() -> Path:
     """Return where the wheels for what pyproject.toml asks for now are kept."""
-    wanted = "\n".join([*requirements(), platform.machine()])
-    return suites.CACHE / f"wheels-{release()}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+    return suites.CACHE / f"wheels-{release()}-{digest(*requirements(), platform.machine())}"
+
+
+def digest(*wanted: str) -> str:
+    """Return a short text that is another one if anything else is wanted."""
+    return hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:12]
 
 
 @functools.cache

@@ -24,7 +24,9 @@ BASE, IMAGE, COMMIT = "base:local", "swarmproxy:test", "0123abc"
 SOCKET = "/run/docker.sock"  # of each engine, on its host
 OFTEN = ("--health-interval", "200ms")  # a test does not wait for the image's own interval
 PORT = 2400  # on the host, of the container under test
-OUR_LAYER_BYTES = 60_000_000  # it is 39 MB; more than this is something that does not belong there
+# It is 49 MB: grpc 18, pydantic 7, uvloop 2 (14 as its wheel is), bytecode and forty small packages. More than this is
+# something that does not belong there.
+OUR_LAYER_BYTES = 55_000_000
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".cache", ".hypothesis", "wheels")
 
 
