@@ -38,7 +38,7 @@ class Fleet:
             address = Address(host=f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", port=2375)
             engine = Engine(address, settings=settings, observer=self.cluster)
             engine.facts = _facts(number, address.host)
-            engine._inventory.resize(engine.facts.cpus, 0)
+            engine._inventory.resize(engine.facts.cpus)
             engine._inventory.images = {image.id: image for image in _images(self._dice)}
             self.cluster.joined(engine)
             for slot in range(PER_NODE + self._dice.randrange(-5, 6)):

@@ -43,6 +43,7 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
         used_cpus=used.claims.cpus,
         used_nano_cpus=used.claims.nano_cpus,
         used_gpus=used.claims.gpus,
+        used_all_gpus=used.claims.all_gpus,
         used_resources=used.claims.resources,
         containers=used.claims.containers,
         held=engine.containers,  # not copied: most creates never look at them
@@ -52,7 +53,7 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
         image_names=engine.image_names,
     )
     for each in reserved:
-        node = with_claims(node, claims_of_spec(each.spec, engine_gpus=facts.gpus))
+        node = with_claims(node, claims_of_spec(each.spec))
     return node
 
 

@@ -345,7 +345,7 @@ class Engine:
         """Keep what the engine says of itself now."""
         before, self.facts = self.facts, identity.facts
         self.client.api_version = identity.api_version
-        self._inventory.resize(identity.facts.cpus, identity.facts.gpus)
+        self._inventory.resize(identity.facts.cpus)
         self._inventory.touch()
         moved = before is not None and before.ip != identity.facts.ip
         if self._skew.measured(identity) or moved:

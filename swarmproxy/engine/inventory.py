@@ -22,14 +22,14 @@ class Usage:
     claims: Claims = field(default_factory=Claims)
     states: dict[str, int] = field(default_factory=dict)  # containers by state
 
-    def add(self, container: Container, engine_cpus: int, engine_gpus: int) -> None:
+    def add(self, container: Container, engine_cpus: int) -> None:
         """Count `container` in."""
-        self.claims += claims_of_container(container, engine_cpus=engine_cpus, engine_gpus=engine_gpus)
+        self.claims += claims_of_container(container, engine_cpus=engine_cpus)
         self.states[container.state] = self.states.get(container.state, 0) + 1
 
-    def take(self, container: Container, engine_cpus: int, engine_gpus: int) -> None:
+    def take(self, container: Container, engine_cpus: int) -> None:
         """Count `container`, which was counted in, out."""
-        self.claims -= claims_of_container(container, engine_cpus=engine_cpus, engine_gpus=engine_gpus)
+        self.claims -= claims_of_container(container, engine_cpus=engine_cpus)
         self.states[container.state] -= 1
 
 
@@ -116,7 +116,7 @@ class Inventory:
         self._readings = 0
         self._held: dict[str, tuple[int, int]] = {}  # container id: number of the reading, key of the item
         self._dropped: set[str] = set()  # while somebody reads: what must not come back
-        self._cpus = self._gpus = 0
+        self._cpus = 0
         self._images: dict[str, Image] = {}
         self.holdings = Holdings()
         self.image_names: frozenset[str] = frozenset()  # every text that means one of them
@@ -176,8 +176,8 @@ class Inventory:
         if before == container:
             return before
         if before is not None:
-            self.usage.take(before, self._cpus, self._gpus)
-        self.usage.add(container, self._cpus, self._gpus)
+            self.usage.take(before, self._cpus)
+        self.usage.add(container, self._cpus)
         self.holdings.put(container)
         self.touch()
         self._seen(container)
@@ -190,7 +190,7 @@ class Inventory:
         self._held.pop(container_id, None)
         container = self.holdings.drop(container_id)
         if container is not None:
-            self.usage.take(container, self._cpus, self._gpus)
+            self.usage.take(container, self._cpus)
             self.touch()
             self._gone(container_id)
 
@@ -205,14 +205,14 @@ class Inventory:
         if held := self._held.get(container_id):
             self._held[container_id] = (held[0], 0)
 
-    def resize(self, cpus: int, gpus: int) -> None:
-        """Take in the size of the engine, which CPU shares and wishes for "all" depend on."""
-        if (cpus, gpus) == (self._cpus, self._gpus):
+    def resize(self, cpus: int) -> None:
+        """Take in the size of the engine, which CPU shares depend on."""
+        if cpus == self._cpus:
             return
-        self._cpus, self._gpus = cpus, gpus
+        self._cpus = cpus
         self.usage = Usage()
         for container in self.containers.values():
-            self.usage.add(container, cpus, gpus)
+            self.usage.add(container, cpus)
         self.touch()
 
     def take_images(self, images: Iterable[Image]) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from swarmproxy.engine.client import EngineClient
 from swarmproxy.errors import EngineUnreachable, NotSupported
-from swarmproxy.model.generic import declared_in, gpus_among
+from swarmproxy.model.generic import declared_in
 from swarmproxy.model.swarm import SwarmPart
 from swarmproxy.model.times import parse_rfc3339_ns
 from swarmproxy.wire.address import Address
@@ -40,7 +40,6 @@ class Facts:
     ip: str  # where its published ports are reached
     cpus: int
     memory_bytes: int
-    gpus: int = 0
     resources: dict[str, int] = field(default_factory=dict)  # generic ones, by kind, GPUs included
     labels: dict[str, str] = field(default_factory=dict)
     server_version: str = ""
@@ -166,7 +165,6 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
         ip=ip,
         cpus=info.NCPU or 0,
         memory_bytes=info.MemTotal or 0,
-        gpus=gpus_among(resources),
         resources=resources,
         labels=labels,
         server_version=info.ServerVersion or version.Version or "",

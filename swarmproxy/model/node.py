@@ -49,6 +49,7 @@ class Node:
     used_cpus: int = 0  # whole cores asked for as CPU shares
     used_nano_cpus: int = 0
     used_gpus: int = 0
+    used_all_gpus: int = 0  # containers that have all of them
     resources: Mapping[str, int] = field(default_factory=dict)  # generic ones, by kind
     used_resources: Mapping[str, int] = field(default_factory=dict)
     containers: int = 0

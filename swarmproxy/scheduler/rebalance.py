@@ -202,13 +202,13 @@ class _Pool:
 
 
 def _without(node: Node, movable: Movable) -> Node:
-    gone = claims_of_container(movable.container, engine_cpus=node.cpus, engine_gpus=max(node.gpus, 0))
+    gone = claims_of_container(movable.container, engine_cpus=node.cpus)
     held = {key: each for key, each in node.held.items() if key != movable.container.id}
     return replace(with_claims(node, Claims() - gone), held=held, holdings=None)
 
 
 def _with(node: Node, movable: Movable, spec: ContainerSpec) -> Node:
-    come = claims_of_spec(spec, engine_gpus=max(node.gpus, 0))
+    come = claims_of_spec(spec)
     pending = (*node.pending, Pending(spec, movable.container.name))
     return replace(with_claims(node, come), pending=pending)
 

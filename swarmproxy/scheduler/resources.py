@@ -35,7 +35,8 @@ class Claims:
     memory_bytes: int = 0
     cpus: int = 0  # whole cores, from CPU shares
     nano_cpus: int = 0  # what NanoCpus ask for above `cpus`
-    gpus: int = 0
+    gpus: int = 0  # those counted, at least one of a container that wants all
+    all_gpus: int = 0  # containers that want all, however many there are
     resources: Mapping[str, int] = field(default_factory=dict)  # generic ones, by kind
     containers: int = 0
 
@@ -45,6 +46,7 @@ class Claims:
             cpus=self.cpus + other.cpus,
             nano_cpus=self.nano_cpus + other.nano_cpus,
             gpus=self.gpus + other.gpus,
+            all_gpus=self.all_gpus + other.all_gpus,
             resources=_sum(self.resources, other.resources, 1),
             containers=self.containers + other.containers,
         )
@@ -55,6 +57,7 @@ class Claims:
             cpus=self.cpus - other.cpus,
             nano_cpus=self.nano_cpus - other.nano_cpus,
             gpus=self.gpus - other.gpus,
+            all_gpus=self.all_gpus - other.all_gpus,
             resources=_sum(self.resources, other.resources, -1),
             containers=self.containers - other.containers,
         )
@@ -80,34 +83,26 @@ class Demand:
 _NOTHING = Demand()
 
 
-def claims_of_container(container: Container, *, engine_cpus: int, engine_gpus: int = 0) -> Claims:
+def claims_of_container(container: Container, *, engine_cpus: int) -> Claims:
     """Return what a container claims of its engine, whatever its state."""
     return _claims(
         memory_bytes=container.memory_bytes or container.memory_reservation_bytes,
         cpus=cores_of_shares(container.cpu_shares, engine_cpus),
         nano_cpus=container.nano_cpus,
-        gpus=count_gpus(container.device_requests, engine_gpus),
+        device_requests=container.device_requests,
         resources=_wishes_in(container.labels),
     )
 
 
-def claims_of_spec(spec: ContainerSpec, *, engine_gpus: int = 0) -> Claims:
+def claims_of_spec(spec: ContainerSpec) -> Claims:
     """Return what a container made from `spec` will claim of an engine."""
     return _claims(
         memory_bytes=spec.memory_bytes or spec.memory_reservation_bytes,
         cpus=spec.cpus,
         nano_cpus=spec.nano_cpus,
-        gpus=count_gpus(spec.device_requests, engine_gpus),
+        device_requests=spec.device_requests,
         resources=spec.resources,
     )
-
-
-def count_gpus(requests: Iterable[DeviceRequest], engine_gpus: int) -> int:
-    """Return how many GPUs are asked for; all means as many as the engine has, and at least one."""
-    wanted = [request for request in requests if _wants_gpus(request)]
-    counted = sum(len(each.device_ids) or each.count for each in wanted if each.count != ALL_DEVICES)
-    wants_all = any(each.count == ALL_DEVICES for each in wanted)
-    return max(counted, engine_gpus, 1) if wants_all else counted
 
 
 def with_claims(node: Node, claims: Claims) -> Node:
@@ -118,6 +113,7 @@ def with_claims(node: Node, claims: Claims) -> Node:
         used_cpus=node.used_cpus + claims.cpus,
         used_nano_cpus=node.used_nano_cpus + claims.nano_cpus,
         used_gpus=node.used_gpus + claims.gpus,
+        used_all_gpus=node.used_all_gpus + claims.all_gpus,
         used_resources=_sum(node.used_resources, claims.resources, 1),
         containers=node.containers + claims.containers,
     )
@@ -146,7 +142,7 @@ def demand_of(spec: ContainerSpec) -> Demand:
         gpus=claims.gpus,
         resources=tuple(claims.resources.items()),
         highest_core=_highest_core(spec.cpuset),
-        all_gpus=any(_wants_gpus(request) and request.count == ALL_DEVICES for request in spec.device_requests),
+        all_gpus=claims.all_gpus > 0,
     )
 
 
@@ -167,7 +163,7 @@ def shortage(demand: Demand, node: Node, *, overcommit_percent: int) -> str:
             return "CPU"
     if demand.gpus and node.gpus >= 0:
         gpus = max(demand.gpus, node.gpus) if demand.all_gpus else demand.gpus
-        if node.used_gpus + gpus > node.gpus:
+        if node.used_all_gpus or node.used_gpus + gpus > node.gpus:
             return "GPUs"
     if demand.highest_core >= node.cpus:
         return "the cores of its cpuset"
@@ -229,13 +225,24 @@ def _highest_core(cpuset: str) -> int:
 
 
 def _claims(
-    *, memory_bytes: int, cpus: int, nano_cpus: int, gpus: int, resources: Mapping[str, int] = MappingProxyType({})
+    *,
+    memory_bytes: int,
+    cpus: int,
+    nano_cpus: int,
+    device_requests: Iterable[DeviceRequest],
+    resources: Mapping[str, int] = MappingProxyType({}),
 ) -> Claims:
+    wanted = [request for request in device_requests if _wants_gpus(request)]
+    gpus = sum(len(each.device_ids) or each.count for each in wanted if each.count != ALL_DEVICES)
+    wants_all = any(each.count == ALL_DEVICES for each in wanted)
+    if wants_all:
+        gpus = max(gpus, 1)
     return Claims(
         memory_bytes=memory_bytes,
         cpus=cpus,
         nano_cpus=max(nano_cpus - cpus * NANO, 0),  # shares and NanoCpus of one container are one claim
         gpus=max(gpus, gpus_among(resources)) if resources else gpus,
+        all_gpus=int(wants_all),
         resources=resources,
         containers=1,
     )

@@ -52,7 +52,7 @@ CHANGES: dict[str, Change] = {
     "put another": put("b"),
     "drop": lambda _, engine: engine.forget_container(f"{engine.name}-a".ljust(64, "0")),
     "hold": hold,
-    "resize": lambda _, engine: engine._inventory.resize(8, 0),
+    "resize": lambda _, engine: engine._inventory.resize(8),
     "healthy": lambda _, engine: engine._health.enter(State.HEALTHY),
     "unhealthy": lambda _, engine: engine._health.enter(State.UNHEALTHY),
     "fail": lambda _, engine: engine.note_failure(EngineUnreachable("gone")),

@@ -1,6 +1,7 @@
 """Generic resources and cpusets, by table."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,18 @@ def test_gpus_are_counted_once() -> None:
     assert shortage(demand_of(by_kind), half, overcommit_percent=0) == "GPUs"
     both = claims_of_spec(wanting("resource:NVIDIA-GPU=1", DeviceRequests=GPUS))
     assert (both.gpus, both.resources) == (1, {"NVIDIA-GPU": 1})
+
+
+def test_all_gpus_are_all_there_are_now() -> None:
+    """Who has all GPUs leaves none to others, also where an operator has since said that there are more."""
+    every = wanting(DeviceRequests=[{"Driver": "nvidia", "Count": -1}])
+    one = wanting(DeviceRequests=GPUS)
+    full = replace(with_claims(NODE, claims_of_spec(every)), gpus=8)
+    assert {shortage(demand_of(spec), full, overcommit_percent=0) for spec in (every, one)} == {"GPUs"}
+    empty = with_claims(full, Claims() - claims_of_spec(every))
+    assert shortage(demand_of(every), empty, overcommit_percent=0) == ""
+    begun = with_claims(empty, claims_of_spec(one))
+    assert shortage(demand_of(every), begun, overcommit_percent=0) == "GPUs"
 
 
 def test_claims_of_a_container() -> None:

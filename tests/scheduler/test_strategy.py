@@ -49,7 +49,7 @@ def fill(nodes: list[Node], wanted: list[ContainerSpec], strategy: Strategy, per
     cluster = {each.name: each for each in nodes}
     for each in wanted:
         best = rank(each, list(cluster.values()), strategy, overcommit_percent=percent)[0]
-        cluster[best.name] = with_claims(best, claims_of_spec(each, engine_gpus=best.gpus))
+        cluster[best.name] = with_claims(best, claims_of_spec(each))
     return cluster
 
 
@@ -193,9 +193,9 @@ def test_claims_of_container() -> None:
         nano_cpus=3 * NANO,
         device_requests=(DeviceRequest(count=-1, capabilities=GPU),),
     )
-    claims = claims_of_container(container, engine_cpus=10, engine_gpus=4)
-    assert claims == Claims(memory_bytes=7, cpus=1, nano_cpus=2 * NANO, gpus=4, containers=1)
-    assert claims + claims == Claims(memory_bytes=14, cpus=2, nano_cpus=4 * NANO, gpus=8, containers=2)
+    claims = claims_of_container(container, engine_cpus=10)
+    assert claims == Claims(memory_bytes=7, cpus=1, nano_cpus=2 * NANO, gpus=1, all_gpus=1, containers=1)
+    assert claims + claims == Claims(memory_bytes=14, cpus=2, nano_cpus=4 * NANO, gpus=2, all_gpus=2, containers=2)
 
 
 SPECS = st.builds(
@@ -232,17 +232,20 @@ PERCENT = st.integers(-50, 50)
 def test_never_overbooked(nodes: list[Node], wanted: list[ContainerSpec], strategy: Strategy, percent: int) -> None:
     """However many containers are placed, no node ever holds more than it has."""
     cluster = {each.id: each for each in nodes}
+    have_gpus = Counter[str]()
     for each in wanted:
         try:
             best = rank(each, list(cluster.values()), strategy, overcommit_percent=percent)[0]
         except NoNodeFits:
             continue
-        cluster[best.id] = with_claims(best, claims_of_spec(each, engine_gpus=best.gpus))
+        cluster[best.id] = with_claims(best, claims_of_spec(each))
+        have_gpus[best.id] += claims_of_spec(each).gpus > 0
         assert not each.cpuset or int(each.cpuset[-1]) < best.cpus
     for full in cluster.values():
         assert full.used_memory_bytes * 100 <= full.memory_bytes * (100 + percent) + 99
         assert (full.used_cpus * NANO + full.used_nano_cpus) * 100 <= (full.cpus * (100 + percent) + 99) * NANO
         assert full.used_gpus <= full.gpus
+        assert not full.used_all_gpus or have_gpus[full.id] == 1
         assert all(count <= full.resources.get(kind, 0) for kind, count in full.used_resources.items())
 
 
