@@ -42,6 +42,7 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
         used_memory_bytes=used.claims.memory_bytes,
         used_cpus=used.claims.cpus,
         used_nano_cpus=used.claims.nano_cpus,
+        used_cores=used.claims.pinned,
         used_gpus=used.claims.gpus,
         used_all_gpus=used.claims.all_gpus,
         used_resources=used.claims.resources,

@@ -54,6 +54,7 @@ class Container(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     memory_reservation_bytes: int = 0
     cpu_shares: int = 0  # as the engine has it: 1024 for the whole machine
     nano_cpus: int = 0
+    cpuset: str = ""
     device_requests: tuple[DeviceRequest, ...] = ()
     network_mode: str = ""
     networks: dict[str, str] = {}  # name: network id
@@ -152,6 +153,7 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         memory_reservation_bytes=host.MemoryReservation or 0,
         cpu_shares=host.CpuShares or 0,
         nano_cpus=host.NanoCpus or 0,
+        cpuset=intern(host.CpusetCpus or ""),
         device_requests=tuple(to_device_request(request) for request in host.DeviceRequests or ()),
         network_mode=intern(host.NetworkMode or ""),
         networks={
@@ -248,6 +250,7 @@ class _HostConfig(msgspec.Struct, gc=False):
     MemoryReservation: int | None = None
     CpuShares: int | None = None
     NanoCpus: int | None = None
+    CpusetCpus: str | None = None
     NetworkMode: str | None = None
     AutoRemove: bool | None = None
     PortBindings: RawPortMap | None = None

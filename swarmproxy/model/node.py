@@ -48,6 +48,7 @@ class Node:
     used_memory_bytes: int = 0
     used_cpus: int = 0  # whole cores asked for as CPU shares
     used_nano_cpus: int = 0
+    used_cores: Mapping[int, int] = field(default_factory=dict)  # those of cpusets, with the containers on each
     used_gpus: int = 0
     used_all_gpus: int = 0  # containers that have all of them
     resources: Mapping[str, int] = field(default_factory=dict)  # generic ones, by kind

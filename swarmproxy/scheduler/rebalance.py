@@ -16,6 +16,7 @@ from swarmproxy.scheduler.resources import (
     Claims,
     claims_of_container,
     claims_of_spec,
+    nano_of,
     used_nano,
     with_claims,
     with_overcommit,
@@ -121,7 +122,7 @@ def _parts(node: Node, overcommit_percent: int, claims: Claims = _NOTHING) -> tu
     """Return the parts of CPU and memory that are in use, with `claims` added."""
     nano = with_overcommit(node.cpus, overcommit_percent) * NANO
     memory = with_overcommit(node.memory_bytes, overcommit_percent)
-    used = used_nano(node) + claims.cpus * NANO + claims.nano_cpus
+    used = used_nano(node) + nano_of(claims, node)
     return (
         used * WHOLE // nano if nano else 0,
         (node.used_memory_bytes + claims.memory_bytes) * WHOLE // memory if memory else 0,

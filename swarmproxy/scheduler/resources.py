@@ -1,7 +1,7 @@
 """What containers claim of a node, and whether there is room for one more.
 
 Classic counted memory limits and CPU shares. We also count memory reservations (where there is no limit),
-NanoCpus, GPUs and generic resources, and never go above a total: classic's integer percentages let a node be
+NanoCpus, cpusets, GPUs and generic resources, and never go above a total: classic's integer percentages let a node be
 overfull by up to 1 %.
 Source: classic Swarm 1.2, scheduler/node and scheduler/strategy/weighted_node.go.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.container import cores_of_shares
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 NANO = 1_000_000_000
 ALL_DEVICES = -1
+MAX_CORES = 8192  # of any Linux
+
+_K = TypeVar("_K")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class Claims:
     memory_bytes: int = 0
     cpus: int = 0  # whole cores, from CPU shares
     nano_cpus: int = 0  # what NanoCpus ask for above `cpus`
+    pinned: Mapping[int, int] = field(default_factory=dict)  # containers by core, of those with a cpuset and no more
     gpus: int = 0  # those counted, at least one of a container that wants all
     all_gpus: int = 0  # containers that want all, however many there are
     resources: Mapping[str, int] = field(default_factory=dict)  # generic ones, by kind
@@ -45,6 +49,7 @@ class Claims:
             memory_bytes=self.memory_bytes + other.memory_bytes,
             cpus=self.cpus + other.cpus,
             nano_cpus=self.nano_cpus + other.nano_cpus,
+            pinned=_sum(self.pinned, other.pinned, 1),
             gpus=self.gpus + other.gpus,
             all_gpus=self.all_gpus + other.all_gpus,
             resources=_sum(self.resources, other.resources, 1),
@@ -56,6 +61,7 @@ class Claims:
             memory_bytes=self.memory_bytes - other.memory_bytes,
             cpus=self.cpus - other.cpus,
             nano_cpus=self.nano_cpus - other.nano_cpus,
+            pinned=_sum(self.pinned, other.pinned, -1),
             gpus=self.gpus - other.gpus,
             all_gpus=self.all_gpus - other.all_gpus,
             resources=_sum(self.resources, other.resources, -1),
@@ -69,6 +75,7 @@ class Demand:
 
     memory_bytes: int = 0
     nano_cpus: int = 0
+    pinned: tuple[int, ...] = ()  # cores, each of which counts once however many containers share it
     gpus: int = 0
     all_gpus: bool = False
     resources: tuple[tuple[str, int], ...] = ()  # generic ones: kind and number
@@ -81,6 +88,7 @@ class Demand:
 
 
 _NOTHING = Demand()
+_NO_CORES: Mapping[int, int] = MappingProxyType({})
 
 
 def claims_of_container(container: Container, *, engine_cpus: int) -> Claims:
@@ -89,6 +97,7 @@ def claims_of_container(container: Container, *, engine_cpus: int) -> Claims:
         memory_bytes=container.memory_bytes or container.memory_reservation_bytes,
         cpus=cores_of_shares(container.cpu_shares, engine_cpus),
         nano_cpus=container.nano_cpus,
+        cpuset=container.cpuset,
         device_requests=container.device_requests,
         resources=_wishes_in(container.labels),
     )
@@ -100,6 +109,7 @@ def claims_of_spec(spec: ContainerSpec) -> Claims:
         memory_bytes=spec.memory_bytes or spec.memory_reservation_bytes,
         cpus=spec.cpus,
         nano_cpus=spec.nano_cpus,
+        cpuset=spec.cpuset,
         device_requests=spec.device_requests,
         resources=spec.resources,
     )
@@ -112,6 +122,7 @@ def with_claims(node: Node, claims: Claims) -> Node:
         used_memory_bytes=node.used_memory_bytes + claims.memory_bytes,
         used_cpus=node.used_cpus + claims.cpus,
         used_nano_cpus=node.used_nano_cpus + claims.nano_cpus,
+        used_cores=_sum(node.used_cores, claims.pinned, 1),
         used_gpus=node.used_gpus + claims.gpus,
         used_all_gpus=node.used_all_gpus + claims.all_gpus,
         used_resources=_sum(node.used_resources, claims.resources, 1),
@@ -139,9 +150,10 @@ def demand_of(spec: ContainerSpec) -> Demand:
     return Demand(
         memory_bytes=claims.memory_bytes,
         nano_cpus=claims.cpus * NANO + claims.nano_cpus,
+        pinned=tuple(claims.pinned),
         gpus=claims.gpus,
         resources=tuple(claims.resources.items()),
-        highest_core=_highest_core(spec.cpuset),
+        highest_core=max(_cores_of(spec.cpuset), default=-1),
         all_gpus=claims.all_gpus > 0,
     )
 
@@ -151,22 +163,23 @@ def shortage(demand: Demand, node: Node, *, overcommit_percent: int) -> str:
 
     A resource that is not asked for is not looked at: an overfull node still takes containers without limits.
     GPUs and generic resources are not overcommitted; a node that does not know its GPUs (fewer than 0) leaves the
-    decision to its engine. The cores of a cpuset have to be there, and are nobody's alone, as with one daemon.
+    decision to its engine. The cores of a cpuset have to be there, and are nobody's alone, as with one daemon: a core
+    counts as in use once. With shares or NanoCpus beside it, those say how much a container claims.
     """
     if demand.memory_bytes:
         total = with_overcommit(node.memory_bytes, overcommit_percent)
         if node.used_memory_bytes + demand.memory_bytes > total:
             return "memory"
-    if demand.nano_cpus:
+    if demand.highest_core >= node.cpus:
+        return "the cores of its cpuset"
+    if wanted := _wanted_nano(demand, node):
         total = with_overcommit(node.cpus, overcommit_percent) * NANO
-        if used_nano(node) + demand.nano_cpus > total:
+        if used_nano(node) + wanted > total:
             return "CPU"
     if demand.gpus and node.gpus >= 0:
         gpus = max(demand.gpus, node.gpus) if demand.all_gpus else demand.gpus
         if node.used_all_gpus or node.used_gpus + gpus > node.gpus:
             return "GPUs"
-    if demand.highest_core >= node.cpus:
-        return "the cores of its cpuset"
     for kind, count in demand.resources:
         if node.used_resources.get(kind, 0) + count > node.resources.get(kind, 0):
             return kind
@@ -179,9 +192,9 @@ def load(demand: Demand, node: Node, *, overcommit_percent: int) -> int:
     A resource that is not asked for counts as 100.
     """
     cpu = memory = 100
-    if demand.nano_cpus:
+    if demand.nano_cpus or demand.pinned:
         total = with_overcommit(node.cpus, overcommit_percent) * NANO
-        cpu = (used_nano(node) + demand.nano_cpus) * 100 // total
+        cpu = (used_nano(node) + _wanted_nano(demand, node)) * 100 // total
     if demand.memory_bytes:
         total = with_overcommit(node.memory_bytes, overcommit_percent)
         memory = (node.used_memory_bytes + demand.memory_bytes) * 100 // total
@@ -190,7 +203,19 @@ def load(demand: Demand, node: Node, *, overcommit_percent: int) -> int:
 
 def used_nano(node: Node) -> int:
     """Return the CPU time used on `node` in billionths of a core."""
-    return node.used_cpus * NANO + node.used_nano_cpus
+    return (node.used_cpus + len(node.used_cores)) * NANO + node.used_nano_cpus
+
+
+def nano_of(claims: Claims, node: Node) -> int:
+    """Return by how much `claims` would change the CPU time used on `node`."""
+    cores = sum(
+        (node.used_cores.get(core, 0) + count > 0) - (core in node.used_cores) for core, count in claims.pinned.items()
+    )
+    return (claims.cpus + cores) * NANO + claims.nano_cpus
+
+
+def _wanted_nano(demand: Demand, node: Node) -> int:
+    return demand.nano_cpus + NANO * sum(core not in node.used_cores for core in demand.pinned)
 
 
 def _wants_gpus(request: DeviceRequest) -> bool:
@@ -208,7 +233,7 @@ def _wishes_in(labels: Mapping[str, str]) -> Mapping[str, int]:
         return {}
 
 
-def _sum(some: Mapping[str, int], others: Mapping[str, int], sign: int) -> Mapping[str, int]:
+def _sum(some: Mapping[_K, int], others: Mapping[_K, int], sign: int) -> Mapping[_K, int]:
     if not others:
         return some
     kinds = {**some, **others}
@@ -216,12 +241,16 @@ def _sum(some: Mapping[str, int], others: Mapping[str, int], sign: int) -> Mappi
     return {kind: count for kind, count in total.items() if count}
 
 
-def _highest_core(cpuset: str) -> int:
-    """Return the highest core of `0-2,5`; -1 for none, and for what its engine will refuse."""
+def _cores_of(cpuset: str) -> set[int]:
+    """Return the cores of `0-2,5`; none for what its engine will refuse. Beyond all machines the last one is enough."""
+    cores = set[int]()
     try:
-        return max((int(part.rpartition("-")[2]) for part in cpuset.split(",") if part.strip()), default=-1)
+        for part in filter(str.strip, cpuset.split(",")):
+            first, _, last = part.partition("-")
+            cores.update(range(int(first), min(int(last or first), MAX_CORES)), [int(last or first)])
     except ValueError:
-        return -1
+        return set()
+    return cores
 
 
 def _claims(
@@ -229,6 +258,7 @@ def _claims(
     memory_bytes: int,
     cpus: int,
     nano_cpus: int,
+    cpuset: str,
     device_requests: Iterable[DeviceRequest],
     resources: Mapping[str, int] = MappingProxyType({}),
 ) -> Claims:
@@ -241,6 +271,7 @@ def _claims(
         memory_bytes=memory_bytes,
         cpus=cpus,
         nano_cpus=max(nano_cpus - cpus * NANO, 0),  # shares and NanoCpus of one container are one claim
+        pinned=dict.fromkeys(sorted(_cores_of(cpuset)), 1) if cpuset and not (cpus or nano_cpus) else _NO_CORES,
         gpus=max(gpus, gpus_among(resources)) if resources else gpus,
         all_gpus=int(wants_all),
         resources=resources,

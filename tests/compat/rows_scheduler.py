@@ -215,13 +215,13 @@ def ties() -> None:
 
 @table.changed(
     "more-resources",
-    "`--cpus`, `--memory-reservation` and `--gpus`",
+    "`--cpus`, `--cpuset-cpus`, `--memory-reservation` and `--gpus`",
     classic="Not counted: only memory limits and CPU shares were.",
     why="They are what clients of today send; a node was overbooked without anybody knowing.",
 )
 def more_resources() -> None:
-    """Counted like memory and CPU shares; GPUs without overcommit."""
-    for wanted in ({"NanoCpus": 5 * 10**9}, {"MemoryReservation": 9 * GIB}):
+    """Counted like memory and CPU shares; GPUs without overcommit. Cores of a cpuset have to be there."""
+    for wanted in ({"NanoCpus": 5 * 10**9}, {"CpusetCpus": "4"}, {"MemoryReservation": 9 * GIB}):
         with pytest.raises(NoNodeFits):
             _place(_spec(**wanted), _node("a"))
     gpus = {"DeviceRequests": [{"Driver": "nvidia", "Count": 2}]}

@@ -71,6 +71,7 @@ containers = st.builds(
     cpu_shares=st.integers(0, 5000),
     memory_bytes=st.integers(0, 1000),
     nano_cpus=st.integers(0, 1000),
+    cpuset=st.sampled_from(["", "0", "0-1"]),
     device_requests=st.lists(
         st.builds(DeviceRequest, driver=st.just("nvidia"), count=st.integers(-1, 3)), max_size=1
     ).map(tuple),

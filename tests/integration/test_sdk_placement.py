@@ -108,7 +108,7 @@ def test_accounting(sdk: docker.DockerClient, front: Manager, fleet: Fleet) -> N
         assert row_of(front, engine, "Reserved CPUs") == f"{cpus} / {cpus}"
         assert row_of(front, engine, "Reserved Memory").startswith("64 MiB" if each is first else "0 B")
     assert second.attrs["HostConfig"]["CpuShares"] == 1024
-    for asked in ({"nano_cpus": 10**9}, {"cpu_shares": 1}):
+    for asked in ({"nano_cpus": 10**9}, {"cpu_shares": 1}, {"cpuset_cpus": "0"}):
         with pytest.raises(APIError, match="no resources available to schedule container"):
             sdk.containers.create("busybox", **asked)
 

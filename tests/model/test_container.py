@@ -57,6 +57,7 @@ INSPECT: dict[str, object] = {
         "MemoryReservation": 5,
         "CpuShares": 103,
         "NanoCpus": 7,
+        "CpusetCpus": "0-1",
         "NetworkMode": "bridge",
         "AutoRemove": True,
         "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}], "82/tcp": None},
@@ -94,7 +95,7 @@ def test_what_is_acted_on_is_read() -> None:
     assert container.health == "healthy"
     assert container.auto_remove
     assert (container.memory_bytes, container.memory_reservation_bytes) == (1 << 20, 5)
-    assert (container.cpu_shares, container.nano_cpus) == (103, 7)
+    assert (container.cpu_shares, container.nano_cpus, container.cpuset) == (103, 7, "0-1")
     assert container.device_requests == (DeviceRequest(driver="nvidia", count=-1, capabilities=(("gpu",),)),)
     assert container.networks == {"bridge": "n1"}
     assert container.mounts == (("data", "/data"), ("/etc", "/host"))

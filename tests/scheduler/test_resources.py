@@ -9,7 +9,16 @@ from swarmproxy.model.container import Container
 from swarmproxy.model.labels import RESOURCES
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
-from swarmproxy.scheduler.resources import Claims, claims_of_container, claims_of_spec, demand_of, shortage, with_claims
+from swarmproxy.scheduler.resources import (
+    Claims,
+    claims_of_container,
+    claims_of_spec,
+    demand_of,
+    nano_of,
+    shortage,
+    used_nano,
+    with_claims,
+)
 
 
 def wanting(*env: str, **host: object) -> ContainerSpec:
@@ -66,6 +75,40 @@ def test_all_gpus_are_all_there_are_now() -> None:
     assert shortage(demand_of(every), empty, overcommit_percent=0) == ""
     begun = with_claims(empty, claims_of_spec(one))
     assert shortage(demand_of(every), begun, overcommit_percent=0) == "GPUs"
+
+
+@pytest.mark.parametrize(
+    ("cpuset", "host", "lacking"),
+    [
+        ("0-1", {}, ""),  # shared
+        ("2", {}, ""),
+        ("2-3", {}, "CPU"),
+        ("0-3", {"NanoCpus": 10**9}, ""),
+        ("0-1", {"NanoCpus": 2 * 10**9}, "CPU"),
+        ("0-1", {"CpuShares": 2}, "CPU"),
+        ("", {"NanoCpus": 10**9}, ""),
+        ("", {"NanoCpus": 10**9 + 1}, "CPU"),
+        ("0-4000000000", {}, "the cores of its cpuset"),
+        ("3-x", {}, ""),
+    ],
+)
+def test_cores_of_cpusets(cpuset: str, host: dict[str, int], lacking: str) -> None:
+    """The cores of cpusets count once each, unless shares or NanoCpus say how much it is."""
+    two = Container(id="c", cpuset="0,1")
+    busy = with_claims(NODE, claims_of_container(two, engine_cpus=4) + claims_of_spec(wanting(CpusetCpus="0-1")))
+    busy = with_claims(busy, claims_of_spec(wanting(NanoCpus=10**9)))
+    assert used_nano(busy) == 3 * 10**9
+    assert shortage(demand_of(wanting(CpusetCpus=cpuset, **host)), busy, overcommit_percent=0) == lacking
+
+
+def test_cores_given_back() -> None:
+    """A core is free again when the last container that is pinned to it has gone."""
+    one, other = claims_of_spec(wanting(CpusetCpus="0,1")), claims_of_spec(wanting(CpusetCpus="1,2"))
+    both = with_claims(with_claims(NODE, one), other)
+    assert used_nano(both) == 3 * 10**9
+    assert nano_of(Claims() - one, both) == -(10**9)
+    assert used_nano(with_claims(both, Claims() - one)) == 2 * 10**9
+    assert used_nano(with_claims(both, Claims() - one - other)) == 0
 
 
 def test_claims_of_a_container() -> None:

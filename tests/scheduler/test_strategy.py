@@ -22,6 +22,7 @@ from swarmproxy.scheduler.resources import (
     demand_of,
     load,
     percent_of,
+    used_nano,
     with_claims,
 )
 from swarmproxy.scheduler.strategy import Strategy
@@ -204,7 +205,7 @@ SPECS = st.builds(
     memory_reservation_bytes=st.integers(0, 4),
     cpus=st.integers(0, 3),
     nano_cpus=st.integers(0, 3 * NANO),
-    cpuset=st.sampled_from(["", "0", "0-2", "7"]),
+    cpuset=st.sampled_from(["", "0", "0-2", "1,3", "7"]),
     resources=st.dictionaries(st.sampled_from(["fpga", "my-gpu"]), st.integers(1, 2)),
     device_requests=st.lists(
         st.builds(DeviceRequest, count=st.integers(-1, 2), capabilities=st.just(GPU)), max_size=2
@@ -243,7 +244,7 @@ def test_never_overbooked(nodes: list[Node], wanted: list[ContainerSpec], strate
         assert not each.cpuset or int(each.cpuset[-1]) < best.cpus
     for full in cluster.values():
         assert full.used_memory_bytes * 100 <= full.memory_bytes * (100 + percent) + 99
-        assert (full.used_cpus * NANO + full.used_nano_cpus) * 100 <= (full.cpus * (100 + percent) + 99) * NANO
+        assert used_nano(full) * 100 <= (full.cpus * (100 + percent) + 99) * NANO
         assert full.used_gpus <= full.gpus
         assert not full.used_all_gpus or have_gpus[full.id] == 1
         assert all(count <= full.resources.get(kind, 0) for kind, count in full.used_resources.items())
