@@ -102,7 +102,7 @@ async def _manage(settings: Settings) -> int:
     rescheduling = Rescheduling(cluster, mover, pace=_pace(settings))
     rebalancing = Rebalancing(cluster, mover, rescheduling, _planner(settings))
     explainer = Explainer(placement, _explaining(settings))
-    front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing)
+    front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing, rescheduling)
     server = Server(front, tls=server_tls, drain_timeout_s=settings.drain_timeout_s, shortcut=front.at_once)
     with listening(settings.hosts, settings.socket_group) as sockets:
         campaign: asyncio.Task[None] | None = None

@@ -25,6 +25,7 @@ from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.network_making import NetworkMaker
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.cluster.rebalancing import Rebalancing
+from swarmproxy.cluster.rescheduling import Rescheduling
 from swarmproxy.cluster.volume_making import VolumeMaker
 from swarmproxy.leader.replica import Replica
 from swarmproxy.settings import Settings
@@ -52,6 +53,7 @@ def build(
     explainer: Explainer | None = None,
     books: Bookkeeping | None = None,
     rebalancing: Rebalancing | None = None,
+    rescheduling: Rescheduling | None = None,
 ) -> Dispatch:
     """Return the ASGI application for one cluster. Without `books`, what operators say is kept in memory."""
     app = FastAPI(title="swarmproxy", openapi_url=None, redirect_slashes=False)
@@ -62,6 +64,7 @@ def build(
     app.state.settings = settings
     app.state.explainer = explainer
     app.state.rebalancing = rebalancing
+    app.state.rescheduling = rescheduling
     app.state.disk_usage = DiskUsage(cluster)
     app.state.books = books if books is not None else Bookkeeping(cluster.book)
     app.state.leadership = replica.leadership if replica is not None else None

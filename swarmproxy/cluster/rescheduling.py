@@ -66,6 +66,7 @@ class Drain:
     moved: int = 0
     moving: int = 0
     staying: int = 0
+    errors: dict[str, str] = field(default_factory=dict)  # why the last attempt failed, by name of the container
 
 
 class Rescheduling:
@@ -292,6 +293,9 @@ class Rescheduling:
         drain = self._drains.setdefault(engine, Drain())
         was_moving = drain.moving
         drain.moving, drain.staying = len(movable), len(engine.containers) - len(movable)
+        drain.errors = {
+            each.name: self._attempts[each.swarm_id].error for each in movable if each.swarm_id in self._attempts
+        }
         if before is None:
             self._tell_of_drain("engine_drain", engine, drain)
         elif was_moving and not drain.moving:

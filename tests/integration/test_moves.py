@@ -25,6 +25,9 @@ def test_drained(engines: list[Engine], start_manager: StartManager) -> None:
         wait_until(lambda: set(held(drained)) == {"stays"}, "the node to be drained")
         wait_until(lambda: "engine_drained" in reader.actions("swarm"), "the event")
         [done] = [each for each in reader.events if each["Action"] == "engine_drained"]
+    progress = manager.get_json(f"/swarmproxy/v1/nodes/{drained.name}")["Drain"]
+    assert progress == {"Moved": 2, "Moving": 0, "Staying": 1, "Errors": {}}
+    assert manager.get_json(f"/swarmproxy/v1/nodes/{other.name}")["Drain"] is None
     assert held(other) == {"web": "running", "quiet": "created"}
     new = other.get_json("/containers/web/json")
     assert new["Config"]["Labels"]["tier"] == "front"
@@ -46,6 +49,9 @@ def test_drain_with_a_way_back(engines: list[Engine], start_manager: StartManage
     wait_until(lambda: "Failed to migrate container" in manager.log, "the first attempt")
     wait_until(lambda: held(drained) == {"web": "running"}, "the original to run again")
     assert held(other) == {}
+    progress = manager.get_json(f"/swarmproxy/v1/nodes/{drained.name}")["Drain"]
+    assert (progress["Moved"], progress["Moving"], progress["Staying"]) == (0, 1, 0)
+    assert "exit code 3" in progress["Errors"]["web"]
     assert "exit code 3" in manager.log
     assert node_of(manager, "web") == drained.name
 

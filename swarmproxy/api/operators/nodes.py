@@ -11,13 +11,12 @@ from fastapi import APIRouter, Depends, Path, Request
 from swarmproxy.api.requests import body_bytes, cluster_of
 from swarmproxy.api.system import node_line
 from swarmproxy.cluster.bookkeeping import Bookkeeping
-from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.operators import Availability, NodeRecord, find_node
+from swarmproxy.cluster.rescheduling import Rescheduling
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.info import natural_key
 from swarmproxy.model.times import NANOSECONDS, format_rfc3339
-from swarmproxy.settings import Settings
 
 log = logging.getLogger("swarmproxy.api")
 
@@ -48,6 +47,16 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrainView:
+    """How far a drain has come. `Staying` have no reschedule policy; `Errors` say by name what has not moved yet."""
+
+    Moved: int = 0
+    Moving: int = 0
+    Staying: int = 0
+    Errors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     """One node. `Labels` are all that constraints see, `OperatorLabels` those of them that operators set."""
 
@@ -64,6 +73,7 @@ class NodeView:
     Error: str = ""
     UpdatedAt: str = ""  # when it last answered, RFC 3339; empty if never
     ServerVersion: str = ""
+    Drain: DrainView | None = None  # of a node that answers and is drained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +104,8 @@ _BODY = {"requestBody": {"required": True, "content": {"application/json": {"sch
 @router.get("/nodes")
 async def list_nodes(request: Request) -> list[NodeView]:
     """Answer all nodes by name, also those of which something was said and that are no members now."""
-    cluster, settings = cluster_of(request), _settings(request)
-    members = [_view(cluster, engine, settings) for engine in cluster.engines()]
+    cluster = cluster_of(request)
+    members = [_view(request, engine) for engine in cluster.engines()]
     present = {each.ID for each in members}
     absent = [_absent(record) for record in cluster.book.records() if record.id not in present]
     return sorted([*members, *absent], key=lambda each: (natural_key(each.Name), each.Address, each.ID))
@@ -149,7 +159,7 @@ async def inspect_node(node: Name, request: Request) -> NodeView:
     cluster = cluster_of(request)
     for engine in cluster.engines():
         if engine.facts is None and node == str(engine.address):
-            return _view(cluster, engine, _settings(request))
+            return _view(request, engine)
     return _view_of(request, *_find(request, node))
 
 
@@ -193,15 +203,11 @@ def _find(request: Request, node: str) -> tuple[NodeRecord, Engine | None]:
 
 
 def _view_of(request: Request, record: NodeRecord, engine: Engine | None) -> NodeView:
-    return _absent(record) if engine is None else _view(cluster_of(request), engine, _settings(request))
+    return _absent(record) if engine is None else _view(request, engine)
 
 
-def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-def _view(cluster: Cluster, engine: Engine, settings: Settings) -> NodeView:
+def _view(request: Request, engine: Engine) -> NodeView:
+    cluster, settings = cluster_of(request), request.app.state.settings
     line = node_line(cluster, engine, settings.overcommit)
     return NodeView(
         ID=engine.facts.id if engine.facts is not None else "",
@@ -217,7 +223,16 @@ def _view(cluster: Cluster, engine: Engine, settings: Settings) -> NodeView:
         Error=line.error,
         UpdatedAt=format_rfc3339(int(line.updated_at) * NANOSECONDS) if line.updated_at else "",
         ServerVersion=line.server_version,
+        Drain=_drain(request, engine),
     )
+
+
+def _drain(request: Request, engine: Engine) -> DrainView | None:
+    rescheduling: Rescheduling | None = request.app.state.rescheduling
+    drain = rescheduling.drain_of(engine) if rescheduling is not None else None
+    if drain is None:
+        return None
+    return DrainView(Moved=drain.moved, Moving=drain.moving, Staying=drain.staying, Errors=drain.errors)
 
 
 def _absent(record: NodeRecord) -> NodeView:
