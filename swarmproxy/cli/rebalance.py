@@ -1,7 +1,7 @@
 """`rebalance`: show which containers of a running manager would move to even the nodes out, and move them."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import click
 import msgspec
@@ -20,6 +20,7 @@ class _Move(msgspec.Struct, rename={"source": "from", "target": "to"}):
     name: str
     source: str
     target: str
+    to_id: str = ""
     reason: str = ""
 
 
@@ -69,12 +70,13 @@ def _rebalance(
         return 0
     if not yes and not click.confirm(f"Move {_counted(len(found.moves))}?", err=True):
         return 1
-    return _carry_out(client, query, as_json=output_format == "json")
+    return _carry_out(client, found.moves, as_json=output_format == "json")
 
 
-def _carry_out(client: ManagerClient, query: Mapping[str, str], *, as_json: bool) -> int:
-    """Have the containers moved, telling of each; return the exit code."""
-    for line in client.stream("POST", f"{API}/rebalance", query=query):
+def _carry_out(client: ManagerClient, moves: Iterable[_Move], *, as_json: bool) -> int:
+    """Have the moves made that were shown, and no others, telling of each; return the exit code."""
+    body = {"moves": [{"container": each.container, "to": each.to_id or each.target} for each in moves]}
+    for line in client.stream("POST", f"{API}/rebalance", body=body):
         if as_json:
             click.echo(msgspec.json.encode(line).decode())
         status = line.get("status") if isinstance(line, dict) else None

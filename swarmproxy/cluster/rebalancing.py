@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from swarmproxy.cluster.cluster import Cluster
@@ -12,11 +12,16 @@ from swarmproxy.cluster.references import engines_with, resolve
 from swarmproxy.cluster.rescheduling import Rescheduling
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import Conflict, SwarmError
+from swarmproxy.model.container import SHORT_ID_LENGTH
 from swarmproxy.model.node import Node
-from swarmproxy.model.spec import CONTAINER_MODE, ContainerSpec
+from swarmproxy.model.spec import ContainerSpec
 from swarmproxy.scheduler.rebalance import Movable, Plan, PlannedMove
 
+Wanted = tuple[str, str]  # ID of a container, and of the node that it is to move to
 Planner = Callable[[Sequence[Node], Sequence[Movable], int], Plan]  # nodes, what may move, most moves
+
+
+CHANGED = "the cluster has changed since the plan was made, look at it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +50,38 @@ class Rebalancing:
         movables = [each for node_id, engine in engines.items() for each in self._movables(node_id, engine)]
         return self._planner(nodes, movables, max_moves)
 
-    async def carry_out(self, *, max_moves: int) -> AsyncIterator[Step]:
-        """Make a plan and carry it out; yield each step when it begins and when it has ended.
+    def shown(self, wanted: Iterable[Wanted]) -> list[PlannedMove]:
+        """Return the moves of a plan that somebody has seen. Raises Conflict if they cannot be made any more."""
+        nodes = {node.id: node for node in self._cluster.nodes.all() if node.availability == "active" and node.healthy}
+        movables: dict[str, dict[str, Movable]] = {}  # by node and container
+        found = []
+        for container_id, target_id in wanted:
+            located = self._cluster.index.by_id.get(container_id)
+            source = nodes.get(located.engine.id) if located is not None else None
+            if located is None or source is None:
+                raise Conflict(f"{CHANGED}: there is no container {container_id[:SHORT_ID_LENGTH]}")
+            if source.id not in movables:
+                movables[source.id] = {each.container.id: each for each in self._movables(source.id, located.engine)}
+            movable, target = movables[source.id].get(container_id), nodes.get(target_id)
+            if movable is None or target is None or target is source:
+                raise Conflict(f"{CHANGED}: {located.title} cannot move there")
+            found.append(PlannedMove(movable=movable, source=source, target=target, reason=""))
+        return found
 
-        A step that fails keeps its container where it is, and the others are made all the same: the scheduler is asked
+    async def carry_out(self, *, max_moves: int, wanted: Sequence[Wanted] | None = None) -> AsyncIterator[Step]:
+        """Make the moves that are `wanted`, or else those of a new plan; yield each when it begins and when it ends.
+
+        One that fails keeps its container where it is, and the others are made all the same: the scheduler is asked
         again for each. If the reader leaves, the move that is under way comes to its end, and no other begins.
-        Raises Conflict while another plan is carried out, Unavailable if this manager is about to end.
+        Raises Conflict while another plan is carried out and if none of it can be, for what is wanted is no more;
+        Unavailable if this manager is about to end.
         """
         if self._is_under_way:
             raise Conflict("a rebalance is under way")
         steps: asyncio.Queue[Step | None] = asyncio.Queue()
         left = asyncio.Event()
-        plan = self.plan(max_moves=max_moves)
-        self._rescheduling.in_background(self._make(plan, steps, left), name="rebalance")
+        moves = self.plan(max_moves=max_moves).moves if wanted is None else self.shown(wanted)
+        self._rescheduling.in_background(self._make(moves, steps, left), name="rebalance")
         self._is_under_way = True
         try:
             while (step := await steps.get()) is not None:
@@ -65,9 +89,11 @@ class Rebalancing:
         finally:
             left.set()
 
-    async def _make(self, plan: Plan, steps: "asyncio.Queue[Step | None]", left: asyncio.Event) -> None:
+    async def _make(
+        self, moves: Iterable[PlannedMove], steps: "asyncio.Queue[Step | None]", left: asyncio.Event
+    ) -> None:
         try:
-            for planned in plan.moves:
+            for planned in moves:
                 if left.is_set() or self._rescheduling.is_ending:
                     return
                 steps.put_nowait(Step(planned))
@@ -89,11 +115,9 @@ class Rebalancing:
 
     def _movables(self, node_id: str, engine: Engine) -> list[Movable]:
         """Return what may move from `engine`: nothing that needs another container there, or that another needs."""
-        needed = {
-            each.network_mode.removeprefix(CONTAINER_MODE)
-            for each in engine.containers.values()
-            if each.network_mode.startswith(CONTAINER_MODE)
-        }
+        held = engine.containers.values()
+        needed = {name for each in held for name in each.needs}
+        ids = needed - {each.name for each in held}  # or the beginnings of some
         return [
             Movable(
                 container=each,
@@ -101,11 +125,12 @@ class Rebalancing:
                 spec=functools.partial(self._spec, Located(engine, each)),
                 allowed=self._having(set(each.networks)),
             )
-            for each in engine.containers.values()
+            for each in held
             if each.is_movable
             and each.state not in ("removing", "dead")
-            and not each.network_mode.startswith(CONTAINER_MODE)
-            and not needed & {each.id, each.name}
+            and not each.needs
+            and each.name not in needed
+            and not any(map(each.id.startswith, ids))
         ]
 
     def _having(self, networks: Collection[str]) -> frozenset[str] | None:

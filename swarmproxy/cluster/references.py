@@ -12,7 +12,8 @@ from swarmproxy.errors import NotFound
 from swarmproxy.model.container import Container
 from swarmproxy.model.labels import is_rescheduled
 from swarmproxy.model.network import PREDEFINED
-from swarmproxy.model.spec import CONTAINER_MODE, ContainerSpec, Reach
+from swarmproxy.model.recipe import CONTAINER_MODE
+from swarmproxy.model.spec import ContainerSpec, Reach
 
 _NAMED_AT_MOST = 5
 

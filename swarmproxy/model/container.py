@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from sys import intern
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from swarmproxy.errors import SwarmError
 from swarmproxy.model import labels as label_names
-from swarmproxy.model.recipe import distil
+from swarmproxy.model.recipe import CONTAINER_MODE, distil
 from swarmproxy.model.times import NANOSECONDS, parse_rfc3339_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SHORT_ID_LENGTH = 12
 RUNNING_STATES = frozenset({"running", "paused", "restarting"})
@@ -57,6 +61,7 @@ class Container(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cpuset: str = ""
     device_requests: tuple[DeviceRequest, ...] = ()
     network_mode: str = ""
+    needs: tuple[str, ...] = ()  # other containers, by name or ID: whose network, ipc, pid or volumes it has, or links
     networks: dict[str, str] = {}  # name: network id
     mounts: tuple[tuple[str, str], ...] = ()  # (volume name or host path, path in the container)
     published: tuple[PortBinding, ...] = ()
@@ -156,6 +161,7 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         cpuset=intern(host.CpusetCpus or ""),
         device_requests=tuple(to_device_request(request) for request in host.DeviceRequests or ()),
         network_mode=intern(host.NetworkMode or ""),
+        needs=tuple(_needs(host)),
         networks={
             intern(name): intern((endpoint and endpoint.NetworkID) or "")
             for name, endpoint in (settings.Networks or {}).items()
@@ -168,6 +174,13 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         fields=_join_members(members),
         recipe=distil(inspect) if label_names.is_rescheduled(labels) else b"",
     )
+
+
+def _needs(host: _HostConfig) -> Iterator[str]:
+    modes = (host.NetworkMode, host.IpcMode, host.PidMode)
+    yield from (mode.removeprefix(CONTAINER_MODE) for mode in modes if mode and mode.startswith(CONTAINER_MODE))
+    for text in (*(host.VolumesFrom or ()), *(host.Links or ())):
+        yield text.partition(":")[0].removeprefix("/")
 
 
 class RawDeviceRequest(msgspec.Struct, gc=False):
@@ -252,6 +265,10 @@ class _HostConfig(msgspec.Struct, gc=False):
     NanoCpus: int | None = None
     CpusetCpus: str | None = None
     NetworkMode: str | None = None
+    IpcMode: str | None = None
+    PidMode: str | None = None
+    VolumesFrom: list[str] | None = None
+    Links: list[str] | None = None
     AutoRemove: bool | None = None
     PortBindings: RawPortMap | None = None
     DeviceRequests: list[RawDeviceRequest] | None = None

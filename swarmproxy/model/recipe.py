@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SHORT_ID_LENGTH = 12
-CONTAINER_MODE = "container:"
+CONTAINER_MODE = "container:"  # of a network, ipc or pid mode: shared with the container named behind it
 _BRIDGE = "bridge"
 _BRIDGE_MODES = ("", "default", _BRIDGE)
 _ALONE = ("host", "none")  # network modes that allow no other network

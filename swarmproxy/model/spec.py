@@ -29,13 +29,13 @@ from swarmproxy.model.generic import read_wishes
 from swarmproxy.model.image import familiar, split_reference
 from swarmproxy.model.labels import ID, Expressions, check_reschedule_policies, take_expressions
 from swarmproxy.model.members import decode_member, folded, members_decoder, members_of, put
+from swarmproxy.model.recipe import CONTAINER_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 _HEX = frozenset("0123456789abcdef")
-CONTAINER_MODE = "container:"  # of a network, ipc or pid mode: shared with the container named behind it
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,14 @@ from click.testing import CliRunner
 from swarmproxy.cli.rebalance import rebalance
 from tests.cli.test_client import _serving
 
-MOVE = {"container": "ab" * 32, "name": "web", "from": "node-1", "to": "node-2", "reason": "node-1 holds more"}
+MOVE = {
+    "container": "ab" * 32,
+    "name": "web",
+    "from": "node-1",
+    "to": "node-2",
+    "to_id": "ID-2|10.0.0.2:2375",
+    "reason": "node-1 holds more",
+}
 OTHER = {**MOVE, "container": "cd" * 32, "name": "db"}
 LOAD = {"cpu_percent": 10.4, "memory_percent": 80.0, "containers": 4}
 PLAN = {
@@ -41,12 +48,14 @@ class _Handler(BaseHTTPRequestHandler):
     plan: ClassVar[Any] = PLAN
     steps: ClassVar[list[Any]] = []
     asked: ClassVar[list[str]] = []
+    bodies: ClassVar[list[bytes]] = []
 
     def do_GET(self) -> None:
         body = (
             json.dumps(self.plan) if self.command == "GET" else "".join(json.dumps(each) + "\n" for each in self.steps)
         )
         self.asked.append(f"{self.command} {self.path}")
+        self.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))))
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -65,6 +74,7 @@ def manager() -> Iterator[type[_Handler]]:
     class Handler(_Handler):
         steps: ClassVar[list[Any]] = [*STEPS, DONE]
         asked: ClassVar[list[str]] = []
+        bodies: ClassVar[list[bytes]] = []
 
     with _serving(HTTPServer(("127.0.0.1", 0), Handler)) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_port}")
@@ -87,12 +97,14 @@ def test_plan(manager: type[_Handler]) -> None:
 
 
 def test_done(manager: type[_Handler]) -> None:
-    """--yes makes the moves and tells of each, with what it leaves behind."""
+    """--yes makes the moves that were shown and no others, and tells of each, with what it leaves behind."""
     code, out, err = _run("--yes")
     assert (code, err) == (0, "")
     said = "web: node-1 -> node-2, without volume data\ndb: node-1 -> node-2\n2 containers moved, 0 failed\n"
     assert out == SHOWN + said
     assert manager.asked == ["GET /swarmproxy/v1/rebalance", "POST /swarmproxy/v1/rebalance"]
+    moves = [{"container": each["container"], "to": "ID-2|10.0.0.2:2375"} for each in (MOVE, OTHER)]
+    assert json.loads(manager.bodies[-1]) == {"moves": moves}
     assert [json.loads(line) for line in _run("-y", "--format", "json")[1].splitlines()] == [*STEPS, DONE]
 
 

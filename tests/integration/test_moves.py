@@ -65,7 +65,7 @@ def test_rebalanced(start_engines: StartEngines, start_manager: StartManager) ->
         run(manager, f"c{number}")
     assert manager.request("POST", f"/swarmproxy/v1/nodes/{empty.name}/activate")[0] == 200
     plan = manager.get_json(REBALANCE)
-    assert [set(move) for move in plan["moves"]] == [{"container", "name", "from", "to", "reason"}] * 2
+    assert [set(move) for move in plan["moves"]] == [{"container", "name", "from", "to", "to_id", "reason"}] * 2
     assert {(move["from"], move["to"]) for move in plan["moves"]} == {(full.name, empty.name)}
     assert (plan["before"][full.name]["containers"], plan["after"][full.name]["containers"]) == (4, 2)
     assert list(plan["before"]) == list(plan["after"]) == sorted([full.name, empty.name])

@@ -58,6 +58,10 @@ INSPECT: dict[str, object] = {
         "CpuShares": 103,
         "NanoCpus": 7,
         "CpusetCpus": "0-1",
+        "IpcMode": "container:queue",
+        "PidMode": "host",
+        "VolumesFrom": ["data:ro"],
+        "Links": ["/db:/web/database"],
         "NetworkMode": "bridge",
         "AutoRemove": True,
         "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}], "82/tcp": None},
@@ -96,6 +100,7 @@ def test_what_is_acted_on_is_read() -> None:
     assert container.auto_remove
     assert (container.memory_bytes, container.memory_reservation_bytes) == (1 << 20, 5)
     assert (container.cpu_shares, container.nano_cpus, container.cpuset) == (103, 7, "0-1")
+    assert container.needs == ("queue", "data", "db")
     assert container.device_requests == (DeviceRequest(driver="nvidia", count=-1, capabilities=(("gpu",),)),)
     assert container.networks == {"bridge": "n1"}
     assert container.mounts == (("data", "/data"), ("/etc", "/host"))

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
-from swarmproxy.api.requests import json_reply, number
-from swarmproxy.cluster.rebalancing import Rebalancing, Step
+from swarmproxy.api.requests import body_bytes, cluster_of, json_reply, number
+from swarmproxy.cluster.operators import find_node
+from swarmproxy.cluster.rebalancing import Rebalancing, Step, Wanted
 from swarmproxy.errors import BadRequest, NotSupported
 from swarmproxy.scheduler.rebalance import MAX_MOVES, Load, Plan, PlannedMove
 
@@ -22,6 +23,19 @@ _PARAMETER = {
     "schema": {"type": "integer", "default": MAX_MOVES, "minimum": 0},
 }
 _DESCRIBED: dict[str, Any] = {"parameters": [_PARAMETER]}
+_MOVE = {"type": "object", "properties": {"container": {"type": "string"}, "to": {"type": "string"}}}
+_SCHEMA = {"type": "object", "properties": {"moves": {"type": "array", "items": _MOVE}}}
+_BODY = {"description": "the moves of a plan, to make no others", "content": {"application/json": {"schema": _SCHEMA}}}
+BODY_LIMIT = 4 * 1024 * 1024
+
+
+class _Move(msgspec.Struct):
+    container: str  # its full ID
+    to: str  # name, ID or address of a node
+
+
+class _Moves(msgspec.Struct):
+    moves: list[_Move]
 
 
 @router.get("/rebalance", openapi_extra=_DESCRIBED)
@@ -30,14 +44,30 @@ async def plan(request: Request) -> Response:
     return json_reply(msgspec.json.encode(_view(_rebalancing(request).plan(max_moves=_max_moves(request)))))
 
 
-@router.post("/rebalance", openapi_extra=_DESCRIBED)
-async def rebalance(request: Request) -> StreamingResponse:
+async def _wanted(request: Request) -> list[Wanted] | None:
+    body = await body_bytes(request, limit=BODY_LIMIT)
+    if not body.strip():
+        return None
+    try:
+        moves = msgspec.json.decode(body, type=_Moves).moves
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadRequest(f'the body should be {{"moves": [{{"container": "...", "to": "..."}}]}}: {error}') from error
+    cluster, found = cluster_of(request), []
+    for move in moves:
+        _, engine = find_node(cluster.book, cluster.engines(), move.to)
+        found.append((move.container, engine.id if engine is not None else ""))
+    return found
+
+
+@router.post("/rebalance", openapi_extra={**_DESCRIBED, "requestBody": _BODY})
+async def rebalance(wanted: Annotated[list[Wanted] | None, Depends(_wanted)], request: Request) -> StreamingResponse:
     """Move containers; each line of the answer is a JSON object: `moving`, then `moved` or `failed`, at the end `done`.
 
-    Only one rebalance is under way at a time: another is refused with 409. It ends after the move that is under way
-    when the client leaves.
+    With the moves of a plan in the body these and no others, or 409 if one of them is not possible any more. Only one
+    rebalance is under way at a time: another is refused with 409. It ends after the move that is under way when the
+    client leaves.
     """
-    steps = _rebalancing(request).carry_out(max_moves=_max_moves(request))
+    steps = _rebalancing(request).carry_out(max_moves=_max_moves(request), wanted=wanted)
     first = await anext(steps, None)  # what is refused is refused before the answer begins
     return StreamingResponse(_lines(first, steps), media_type="application/x-ndjson")
 
@@ -70,6 +100,7 @@ def _told(planned: PlannedMove) -> dict[str, str]:
         "name": container.name,
         "from": planned.source.name,
         "to": planned.target.name,
+        "to_id": planned.target.id,
         "reason": planned.reason,
     }
 
