@@ -112,13 +112,17 @@ class Cluster:
             self.membership.change(entries, self._tasks)
 
     async def catch_up(self) -> None:
-        """Return when every healthy engine has been asked once for what it holds now, and has answered or failed."""
+        """Return when every healthy engine has been asked once for all that it holds now, and has answered or failed.
+
+        All are asked for containers first: their names and places matter most if time is short.
+        """
+        healthy = self.healthy()
         async with asyncio.TaskGroup() as tasks:
-            for engine in self.healthy():
-                tasks.create_task(
-                    refresh_then(functools.partial(engine.refresh_containers, full=False), lambda: None),
-                    name=f"catch up {engine.address}",
-                )
+            for engine in healthy:
+                read = functools.partial(engine.refresh_containers, full=False)
+                tasks.create_task(refresh_then(read, lambda: None), name=f"catch up {engine.address}")
+            for engine in healthy:
+                tasks.create_task(refresh_then(engine.refresh_lists, lambda: None), name=f"lists of {engine.address}")
 
     # -- what engines tell (engine.Observer) and membership tells (membership.Members)
 
