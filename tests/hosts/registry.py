@@ -22,7 +22,7 @@ LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 @dataclass(slots=True)
 class Registry:
-    """Serves busybox under every name and tag but `missing`."""
+    """Serves what was pushed, and busybox under every other name and tag but `missing`."""
 
     address: str
     credentials: str = ""  # "user:password"; empty: anybody may pull
@@ -70,6 +70,12 @@ class Registry:
             return 201, {"Docker-Content-Digest": digest}
         return 202, {"Location": path, "Range": f"0-{len(part) - 1}"}
 
+    def _pushed(self, path: str) -> bytes:
+        """Return the manifest that was pushed under the name, or with the digest, in `path`; else that of busybox."""
+        name, _, reference = path.removeprefix("/v2/").partition("/manifests/")
+        found = self.pushed.get(f"{name}:{reference}")
+        return found or next((each for each in self.pushed.values() if digest_of(each) == reference), self.manifest)
+
     def image_id(self, name: str) -> str:
         """Return the ID of the image that was pushed as `name`."""
         return str(json.loads(self.pushed[name])["config"]["digest"])
@@ -82,7 +88,8 @@ class Registry:
         if path.endswith("/v2/"):
             return 200, b"{}", "application/json"
         if "/manifests/" in path and not path.startswith("/v2/missing/") and client not in self.unknown_to:
-            return 200, self.manifest, MANIFEST
+            manifest = self._pushed(path)
+            return 200, manifest, json.loads(manifest)["mediaType"]
         if (blob := self.blobs.get(path.rpartition("/")[2])) is not None:
             return 200, blob, "application/octet-stream"
         return 404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}', "application/json"

@@ -1,4 +1,4 @@
-"""Plugins of real engines: made from a directory, as no registry is in reach."""
+"""Plugins of real engines: made from a directory, pushed to a registry and installed from there."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import docker as docker_sdk
 import pytest
 
+from tests.hosts import registry
 from tests.hosts.engine import Engine
-from tests.hosts.fleet import Fleet
+from tests.hosts.fleet import Fleet, at_once
+from tests.hosts.network import Network
 from tests.integration.client import Docker
 
 CONFIG = {
@@ -45,6 +47,23 @@ def test_plugin_of_a_node(docker: Docker, source: Path) -> None:
     assert "LEVEL=2" in docker("plugin", "inspect", "-f", "{{.Settings.Env}}", "nothing").stdout
     docker("plugin", "rm", f"{second.name}/nothing")
     assert names(second) == []
+
+
+def test_installed(docker: Docker, source: Path, network: Network) -> None:
+    """A plugin is pushed from the node that has it, and installed and upgraded on the node in its alias."""
+    first, second = docker.engines
+    with registry.serving(f"{network.subnet}.1") as served:
+        name = f"{served.address}/nothing:1"
+        # clients take no node in front of a name with a port
+        docker.cli.run(first.address, "plugin", "create", name, str(source), tls=docker.tls)
+        docker("plugin", "push", name)
+        docker("plugin", "rm", name)
+        alias = f"{second.name}/installed"
+        docker("plugin", "install", "--grant-all-permissions", "--disable", "--alias", alias, name)
+        assert (names(first), names(second)) == ([], ["installed:latest"])
+        docker("plugin", "upgrade", "--grant-all-permissions", "--skip-remote-check", alias, name)
+        assert docker("plugin", "ls", "--format", "{{.Name}} {{.Enabled}}").lines == [f"{alias}:latest false"]
+        docker("plugin", "rm", alias)
 
 
 def test_which_node(docker: Docker, source: Path) -> None:
