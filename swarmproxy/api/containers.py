@@ -1,6 +1,5 @@
 """Containers: what the cluster answers itself. All else about them is forwarded, see `forwarded`."""
 
-import asyncio
 import time
 from urllib.parse import quote
 
@@ -12,14 +11,17 @@ from swarmproxy.api.listing import item_json, sizes_of
 from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, passed_on, version_of
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.placement import CreateRequest, Placement
-from swarmproxy.errors import BadRequest, SwarmError
+from swarmproxy.errors import BadRequest
 from swarmproxy.model.filters import Filters, parse_filters
 from swarmproxy.model.listing import ContainerQuery
 from swarmproxy.model.names import style_for
 from swarmproxy.settings import Settings
 
 router = APIRouter()
+
+REFRESH_TIMEOUT_S = 30.0
 
 
 @router.post("/containers/create")
@@ -67,9 +69,7 @@ async def refresh_if_asked(cluster: Cluster, settings: Settings, filters: Filter
         engines = [engine for engine in cluster.healthy() if engine.name in filters.get("node", ())]
     else:
         return
-    for outcome in await asyncio.gather(*(engine.refresh_containers() for engine in engines), return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, SwarmError):
-            raise outcome
+    await on_all(engines, lambda engine: engine.refresh_containers(), timeout_s=REFRESH_TIMEOUT_S)
 
 
 @router.get("/containers/{name:path}/json")

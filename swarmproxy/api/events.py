@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from swarmproxy.api.requests import cluster_of
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster, origin_of
+from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.hub import Subscription
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import SwarmError
@@ -66,23 +67,24 @@ def _identity(event: Event) -> tuple[int, str, str, str]:
 
 
 async def _past(cluster: Cluster, query: EventQuery) -> list[tuple[Event, bytes]]:
-    """Return what the healthy engines remember of the time asked for, in the order of their clocks."""
+    """Return what the healthy engines remember of the time asked for, in the order of their clocks.
+
+    One that does not answer in time is left out: the stream must begin.
+    """
     until_ns = min(query.until_ns or time.time_ns(), time.time_ns())
-    found: list[tuple[Event, bytes]] = []
-    for events_of_one in await asyncio.gather(*(_past_of(engine, query, until_ns) for engine in cluster.healthy())):
-        found += events_of_one
+    outcome = await on_all(
+        cluster.healthy(), lambda engine: _past_of(engine, query, until_ns), timeout_s=REPLAY_TIMEOUT_S
+    )
+    found = [each for _, events_of_one in outcome.done for each in events_of_one]
     found.sort(key=lambda each: each[0].time_ns)
     return found
 
 
 async def _past_of(engine: Engine, query: EventQuery, until_ns: int) -> list[tuple[Event, bytes]]:
-    """Ask one engine for its past. One that does not answer in time is left out: the stream must begin."""
+    """Ask one engine for its past. Raises EngineUnreachable."""
     since, until = (f"{ns // 10**9}.{ns % 10**9:09d}" for ns in (query.since_ns or 0, until_ns))
     path = f"/events?since={since}&until={until}"
-    try:
-        answer = await ask(engine, DEFAULT, "GET", path, timeout_s=REPLAY_TIMEOUT_S)
-    except SwarmError:
-        return []
+    answer = await ask(engine, DEFAULT, "GET", path, timeout_s=REPLAY_TIMEOUT_S)
     node = origin_of(engine)
     found: list[tuple[Event, bytes]] = []
     for line in answer.body.splitlines() if answer.status == 200 else ():

@@ -140,7 +140,7 @@ def _nodes(cluster: Cluster, request: Request) -> tuple[list[Engine], list[Engin
     if wanted := request.query_params.get(NODE) or request.headers.get(NODE_HEADER):
         engine = cluster.engine_named(wanted)
         if engine.state is not State.HEALTHY:
-            raise Unavailable(f"the node {images.title(engine)} is {engine.state.value}")
+            raise Unavailable(f"the node {engine.title} is {engine.state.value}")
         return [engine], []
     healthy = cluster.healthy()
     if not healthy:

@@ -1,13 +1,11 @@
 """The items of `docker ps`: each container's encoded members, joined with what depends on the reader and the time."""
 
-import asyncio
-
 import msgspec
 
 from swarmproxy.cluster.asking import ask
+from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.index import Located
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import SwarmError
 from swarmproxy.model.apiversion import DEFAULT
 from swarmproxy.model.names import NameStyle, names_json
 from swarmproxy.model.status import HOST_DOWN, status_text
@@ -47,17 +45,15 @@ async def sizes_of(found: list[Located]) -> dict[str, bytes]:
 
     An engine that is down or does not answer leaves its containers without sizes.
     """
-    engines = {each.engine for each in found if each.engine.state is State.HEALTHY}
-    sizes: dict[str, bytes] = {}
-    for answer in await asyncio.gather(*(_sizes(engine) for engine in engines)):
-        sizes.update(answer)
-    return sizes
+    engines = dict.fromkeys(each.engine for each in found if each.engine.state is State.HEALTHY)
+    outcome = await on_all(list(engines), _sizes, timeout_s=SIZE_TIMEOUT_S)
+    return {container_id: members for _, sizes in outcome.done for container_id, members in sizes.items()}
 
 
 async def _sizes(engine: Engine) -> dict[str, bytes]:
+    answer = await ask(engine, DEFAULT, "GET", "/containers/json?all=1&size=1", timeout_s=SIZE_TIMEOUT_S)
     try:
-        answer = await ask(engine, DEFAULT, "GET", "/containers/json?all=1&size=1", timeout_s=SIZE_TIMEOUT_S)
         items = _sized.decode(answer.body) if answer.status == 200 else []
-    except (SwarmError, msgspec.MsgspecError):
+    except msgspec.MsgspecError:
         return {}
     return {each.Id: b'"SizeRw":%d,"SizeRootFs":%d' % (each.SizeRw, each.SizeRootFs) for each in items}

@@ -14,7 +14,6 @@ import msgspec
 from swarmproxy.api.errors import stream_line
 from swarmproxy.cluster.broadcast import Begun, Detail, Ended, Line, Report, Said
 from swarmproxy.cluster.failures import Failure, combined
-from swarmproxy.cluster.images import title
 from swarmproxy.engine.engine import Engine
 
 
@@ -172,7 +171,7 @@ class Board:
 
 def node_ids(engines: Sequence[Engine]) -> Mapping[Engine, str]:
     """Return what names each engine in a stream: its name, with its address where several share one."""
-    names = [title(engine) for engine in engines]
+    names = [engine.title for engine in engines]
     return {
         engine: name if names.count(name) == 1 else f"{name} ({engine.address})"
         for engine, name in zip(engines, names, strict=True)

@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 
 from swarmproxy.cluster.asking import ask_and_check
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.cluster.fanout import on_all, taking_part
+from swarmproxy.cluster.fanout import on_all
+from swarmproxy.cluster.participants import taking_part
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineUnreachable
 from swarmproxy.model import apiversion

@@ -1,12 +1,13 @@
 """Which engine runs an exec instance: remembered when it is made, asked for when it was made elsewhere."""
 
-import asyncio
 from collections import OrderedDict
 
+from swarmproxy.cluster.fanout import on_all
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import NotFound, SwarmError
+from swarmproxy.errors import NotFound
 
 REMEMBERED = 100_000
+TIMEOUT_S = 30.0
 
 
 class Execs:
@@ -31,19 +32,9 @@ class Execs:
         if engine := self._engines.get(exec_id):
             return engine
         healthy = [engine for engine in engines if engine.state is State.HEALTHY]
-        for engine, known in zip(
-            healthy, await asyncio.gather(*(_knows(engine, exec_id) for engine in healthy)), strict=True
-        ):
-            if known:
-                self.note(exec_id, engine)
-                return engine
-        raise NotFound(f"No such exec instance: {exec_id}")
-
-
-async def _knows(engine: Engine, exec_id: str) -> bool:
-    """Whether `engine` has the exec instance; an engine that does not answer has not."""
-    try:
-        await engine.client.exec_inspect(exec_id)
-    except SwarmError:
-        return False
-    return True
+        outcome = await on_all(healthy, lambda engine: engine.client.exec_inspect(exec_id), timeout_s=TIMEOUT_S)
+        if not outcome.done:  # an engine that does not answer has it not
+            raise NotFound(f"No such exec instance: {exec_id}")
+        engine = outcome.done[0][0]
+        self.note(exec_id, engine)
+        return engine

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from swarmproxy.cluster.broadcast import AT_ONCE, SILENCE_S, patience
-from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.failures import Failure, combined
-from swarmproxy.cluster.images import title
-from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import EngineUnreachable, SwarmError, Unavailable
+from swarmproxy.engine.engine import Engine
+from swarmproxy.errors import EngineUnreachable, SwarmError
 
 T = TypeVar("T")
 
@@ -27,7 +25,7 @@ class Outcome(Generic[T]):
         """The failures as one error; None if there are none."""
         if not self.failed:
             return None
-        failures: list[Failure] = [(title(engine), error) for engine, error in self.failed]
+        failures: list[Failure] = [(engine.title, error) for engine, error in self.failed]
         return combined(failures, asked=len(self.done) + len(self.failed))
 
 
@@ -63,20 +61,3 @@ async def on_all(
         else:
             outcome.done.append((engine, result))
     return outcome
-
-
-def taking_part(cluster: Cluster, nodes: Sequence[str] = ()) -> list[Engine]:
-    """Return the engines to ask: those that `nodes` names, or else all healthy ones.
-
-    Raises NotFound for a node that is not there, Unavailable for one that does not answer and if there is none at all.
-    """
-    if not nodes:
-        healthy = cluster.healthy()
-        if not healthy:
-            raise Unavailable("No healthy node available in the cluster")
-        return healthy
-    named = list(dict.fromkeys(cluster.engine_named(node) for node in nodes))
-    for engine in named:
-        if engine.state is not State.HEALTHY:
-            raise Unavailable(f"the node {title(engine)} is {engine.state.value}")
-    return named

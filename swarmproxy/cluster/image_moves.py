@@ -27,7 +27,6 @@ from swarmproxy.cluster.broadcast import (
     read_images,
 )
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.cluster.images import title
 from swarmproxy.cluster.tee import Tee
 from swarmproxy.engine.client import engine_error
 from swarmproxy.engine.engine import Engine
@@ -95,7 +94,7 @@ class ImageMover:
             for image in engine.images.values()
             if matches(image, reference)
         ]
-        return sorted(found, key=lambda held: (-held[1].created, held[0].platform != to.platform, title(held[0])))
+        return sorted(found, key=lambda held: (-held[1].created, held[0].platform != to.platform, held[0].title))
 
     async def bring(
         self,
@@ -122,10 +121,10 @@ class ImageMover:
                     await self._move(reference, image, engine, to, version, tell)
                 except SwarmError as failure:
                     error = failure
-                    extra = {"image": reference, "from": title(engine), "to": title(to), "error": str(failure)}
+                    extra = {"image": reference, "from": engine.title, "to": to.title, "error": str(failure)}
                     log.warning("image not moved", extra=extra)
                 else:
-                    log.info("image moved", extra={"image": reference, "from": title(engine), "to": title(to)})
+                    log.info("image moved", extra={"image": reference, "from": engine.title, "to": to.title})
                     return
             raise error
 
@@ -135,7 +134,7 @@ class ImageMover:
         name = image.id if matches_id(image.id, reference) else _tag(reference)
         before = await _inspect(source, name, version)
         if not runs_on(before.platform, to.platform):
-            raise NotFound(f"No such image: {reference} is for {before.platform}, and {title(to)} is {to.platform}")
+            raise NotFound(f"No such image: {reference} is for {before.platform}, and {to.title} is {to.platform}")
         tee = Tee()
         load = StreamRequest(path="/images/load?quiet=1", version=version, headers=_TAR)
 
@@ -152,7 +151,7 @@ class ImageMover:
             feeding.cancel()  # what is left of the archive, the engine did not need
         await read_images(to)
         if not (await _inspect(to, name, version)).is_same(before):
-            raise SwarmError(f"{title(to)} has another image as {reference} than {title(source)}")
+            raise SwarmError(f"{to.title} has another image as {reference} than {source.title}")
 
     @asynccontextmanager
     async def _turn(self, to: Engine, reference: str) -> AsyncIterator[None]:
@@ -169,7 +168,7 @@ class ImageMover:
 async def _feed(tee: Tee, source: Engine, name: str, version: Version, total: int, to: Engine, tell: Tell) -> None:
     """Copy the archive of image `name` into `tee`. Raises EngineError, EngineUnreachable: it is not complete then."""
     target = versioned(source, version, f"/images/{quote(name, safe='/:@')}/get")
-    status, sent, told = f"Moving from {title(source)}", 0, 0
+    status, sent, told = f"Moving from {source.title}", 0, 0
     await tell(Said(to, Line(status=status)))
     async with patience(source) as heard, stream(source.pool, "GET", target, timeout_s=None) as archive:
         source.note_success()

@@ -1,6 +1,5 @@
 """Which engines hold an image, and what is done on all of them."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +7,14 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from swarmproxy.cluster.asking import ask_and_check
-from swarmproxy.cluster.broadcast import AT_ONCE, Report, StreamRequest, converse, read_images
+from swarmproxy.cluster.asking import ask, ask_and_check, refusal
+from swarmproxy.cluster.broadcast import Report, StreamRequest, converse, read_images
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.cluster.failures import Failure, combined
+from swarmproxy.cluster.failures import combined
+from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.image_index import Held
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import EngineError, EngineUnreachable, NotFound, SwarmError
+from swarmproxy.errors import EngineError, EngineUnreachable, NotFound, ProtocolViolation, SwarmError
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.image import Image, list_from_engine, matches, split_reference
 
@@ -23,6 +23,8 @@ log = logging.getLogger("swarmproxy.cluster")
 LIST_TIMEOUT_S = 30.0
 REMOVE_TIMEOUT_S = 120.0
 TAG_TIMEOUT_S = 30.0
+
+_removed = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +67,16 @@ async def list_live(
     One that is slow or refuses is left out.
     """
     path = f"/images/json?all=1&{'&'.join(f'{name}=1' for name in extra)}"
-    places = asyncio.Semaphore(AT_ONCE)
 
-    async def read(engine: Engine) -> list[Image] | None:
-        async with places:
-            try:
-                return list_from_engine(await ask_and_check(engine, version, "GET", path, timeout_s=LIST_TIMEOUT_S))
-            except SwarmError as error:
-                log.warning("images could not be listed", extra={"engine": engine.name, "error": str(error)})
-                return None
+    async def read(engine: Engine) -> dict[str, Image]:
+        body = await ask_and_check(engine, version, "GET", path, timeout_s=LIST_TIMEOUT_S)
+        return {image.id: image for image in list_from_engine(body)}
 
     asked = [engine for engine in engines if engine.state is State.HEALTHY]
-    lists = await asyncio.gather(*(read(engine) for engine in asked))
-    return {
-        engine: {image.id: image for image in listed}
-        for engine, listed in zip(asked, lists, strict=True)
-        if listed is not None
-    }
+    outcome = await on_all(asked, read, timeout_s=LIST_TIMEOUT_S)
+    for engine, error in outcome.failed:
+        log.warning("images could not be listed", extra={"engine": engine.name, "error": str(error)})
+    return dict(outcome.done)
 
 
 def owner(cluster: Cluster, name: str) -> Engine:
@@ -91,7 +86,7 @@ def owner(cluster: Cluster, name: str) -> Engine:
     `ImageIndex.holders`.
     """
     found = healthy_holders(cluster, name)
-    return max(found, key=lambda held: (held.image.created, title(held.engine))).engine
+    return max(found, key=lambda held: (held.image.created, held.engine.title)).engine
 
 
 def healthy_holders(cluster: Cluster, name: str) -> list[Held]:
@@ -99,7 +94,7 @@ def healthy_holders(cluster: Cluster, name: str) -> list[Held]:
     found = cluster.images.holders(name)
     healthy = [held for held in found if held.engine.state is State.HEALTHY]
     if not healthy:
-        nodes = ", ".join(sorted({title(held.engine) for held in found}))
+        nodes = ", ".join(sorted({held.engine.title for held in found}))
         raise NotFound(f"No such image: {name} (only on nodes that do not answer: {nodes})")
     return healthy
 
@@ -113,15 +108,22 @@ async def remove(cluster: Cluster, name: str, query: str, version: Version) -> l
     """
     engines = _engines_of(cluster.images.holders(name))
     path = f"/images/{quote(name, safe='/:@')}{query}"
-    results = await asyncio.gather(*(_remove_on(engine, path, version) for engine in engines))
-    removed: dict[bytes, msgspec.Raw] = {}
-    failures: list[Failure] = []
-    for engine, result in zip(engines, results, strict=True):
-        if isinstance(result, SwarmError):
-            failures.append((title(engine), result))
-        else:
-            removed.update((bytes(each), each) for each in result)
-    failures = [each for each in failures if not _is(each[1], 404)]
+
+    async def remove_on(engine: Engine) -> list[msgspec.Raw]:
+        if engine.state is not State.HEALTHY:
+            raise EngineUnreachable(f"the node is {engine.state.value}, and the image still there")
+        answer = await ask(engine, version, "DELETE", path, timeout_s=REMOVE_TIMEOUT_S)
+        await read_images(engine)
+        if answer.status >= 400:
+            raise refusal(answer, "/images")
+        try:
+            return _removed.decode(answer.body)
+        except msgspec.MsgspecError as error:
+            raise ProtocolViolation(f"the answer cannot be read: {error}") from error
+
+    outcome = await on_all(engines, remove_on, timeout_s=REMOVE_TIMEOUT_S)
+    removed = {bytes(each): each for _, items in outcome.done for each in items}
+    failures = [(engine.title, error) for engine, error in outcome.failed if not _is(error, 404)]
     if failures:
         error = combined(failures, asked=len(engines))
         if not removed and any(_is(each, 409) for _, each in failures):
@@ -130,21 +132,6 @@ async def remove(cluster: Cluster, name: str, query: str, version: Version) -> l
     if not removed:
         raise NotFound(f"No such image: {name}")
     return list(removed.values())
-
-
-async def _remove_on(engine: Engine, path: str, version: Version) -> list[msgspec.Raw] | SwarmError:
-    if engine.state is not State.HEALTHY:
-        return EngineUnreachable(f"the node is {engine.state.value}, and the image still there")
-    try:
-        body = await ask_and_check(engine, version, "DELETE", path, timeout_s=REMOVE_TIMEOUT_S)
-        removed = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except EngineUnreachable as error:
-        return error
-    except (SwarmError, msgspec.MsgspecError) as error:
-        await read_images(engine)
-        return error if isinstance(error, SwarmError) else SwarmError(f"the answer cannot be read: {error}")
-    await read_images(engine)
-    return removed
 
 
 def _is(error: SwarmError, status: int) -> bool:
@@ -158,24 +145,13 @@ async def tag(cluster: Cluster, name: str, query: str, version: Version) -> None
     """
     engines = _engines_of(healthy_holders(cluster, name))
     path = f"/images/{quote(name, safe='/:@')}/tag{query}"
-    results = await asyncio.gather(*(_tag_on(engine, path, version) for engine in engines))
-    failures = [(title(engine), error) for engine, error in zip(engines, results, strict=True) if error is not None]
-    if failures:
-        raise combined(failures, asked=len(engines))
 
-
-async def _tag_on(engine: Engine, path: str, version: Version) -> SwarmError | None:
-    try:
+    async def tag_on(engine: Engine) -> None:
         await ask_and_check(engine, version, "POST", path, timeout_s=TAG_TIMEOUT_S)
-    except SwarmError as error:
-        return error
-    await read_images(engine)
-    return None
+        await read_images(engine)
 
-
-def title(engine: Engine) -> str:
-    """Return how a message names `engine`: by its address until its name is known."""
-    return engine.name or str(engine.address)
+    if (error := (await on_all(engines, tag_on, timeout_s=TAG_TIMEOUT_S)).error) is not None:
+        raise error
 
 
 def _engines_of(found: list[Held]) -> list[Engine]:

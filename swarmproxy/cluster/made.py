@@ -4,15 +4,14 @@ Engines that hold different images under one name are the rule where images are 
 earlier build. When an image was created does not tell the newest: a build from the cache brings back an old one.
 """
 
-import asyncio
 from urllib.parse import quote
 
 import msgspec
 
 from swarmproxy.cluster.asking import ask_and_check
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.cluster.image_index import Held
-from swarmproxy.cluster.images import healthy_holders, title
+from swarmproxy.cluster.fanout import on_all
+from swarmproxy.cluster.images import healthy_holders
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.apiversion import Version
@@ -44,7 +43,11 @@ async def made_last(cluster: Cluster, repository: str, tag: str, version: Versio
     found = healthy_holders(cluster, name)
     if len({held.image.id for held in found}) > 1:
         named = cluster.images.named_at(name)
-        made_ns = await asyncio.gather(*(_tagged_ns(held, name, version) for held in found))
+        outcome = await on_all(
+            [held.engine for held in found], lambda engine: _tagged_ns(engine, name, version), timeout_s=ASK_TIMEOUT_S
+        )
+        told_ns = dict(outcome.done)
+        made_ns = [told_ns.get(held.engine, 0) for held in found]
         if named is not None:
             seen_ns = int(named[1] * NANOSECONDS)
             made_ns = [
@@ -54,7 +57,7 @@ async def made_last(cluster: Cluster, repository: str, tag: str, version: Versio
     else:
         made_ns = [0] * len(found)
     newest = zip(made_ns, found, strict=True)
-    return max(newest, key=lambda each: (each[0], each[1].image.created, title(each[1].engine)))[1].engine
+    return max(newest, key=lambda each: (each[0], each[1].image.created, each[1].engine.title))[1].engine
 
 
 def _seen_at(cluster: Cluster, name: str) -> float:
@@ -62,13 +65,13 @@ def _seen_at(cluster: Cluster, name: str) -> float:
     return named[1] if named is not None else 0.0
 
 
-async def _tagged_ns(held: Held, name: str, version: Version) -> int:
-    """Return when the engine gave `name` to the image, by our clock; 0 if it does not say."""
+async def _tagged_ns(engine: Engine, name: str, version: Version) -> int:
+    """Return when an engine gave `name` to its image, by our clock; 0 if it does not say."""
     path = f"/images/{quote(name, safe='/:@')}/json"
     try:
-        body = await ask_and_check(held.engine, version, "GET", path, timeout_s=ASK_TIMEOUT_S)
+        body = await ask_and_check(engine, version, "GET", path, timeout_s=ASK_TIMEOUT_S)
         metadata = _decoder.decode(body).Metadata or _Metadata()
         tagged_ns = parse_rfc3339_ns(metadata.LastTagTime or "")
     except (SwarmError, msgspec.MsgspecError, ValueError):
         return 0
-    return tagged_ns + held.engine.skew_ns if tagged_ns else 0
+    return tagged_ns + engine.skew_ns if tagged_ns else 0

@@ -10,8 +10,8 @@ import msgspec
 
 from swarmproxy.cluster.asking import ask, refusal
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.cluster.fanout import taking_part
 from swarmproxy.cluster.networks import HeldNetwork
+from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.prune import Kind, ask_prune, summed_up
 from swarmproxy.cluster.references import engines_that_join
 from swarmproxy.cluster.swarms import managers, mates

@@ -10,7 +10,8 @@ import msgspec
 
 from swarmproxy.cluster.asking import ask, ask_and_check, refusal
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.cluster.fanout import on_all, taking_part
+from swarmproxy.cluster.fanout import on_all
+from swarmproxy.cluster.participants import taking_part
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest, EngineError, NotFound, ProtocolViolation
 from swarmproxy.model.apiversion import Version

@@ -11,7 +11,8 @@ import msgspec
 
 from swarmproxy.cluster.asking import ask, refusal
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.cluster.fanout import on_all, taking_part
+from swarmproxy.cluster.fanout import on_all
+from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.projects import PROJECT, home_of
 from swarmproxy.cluster.volume_work import reread
 from swarmproxy.engine.engine import Engine

@@ -10,8 +10,8 @@ import msgspec
 from swarmproxy.cluster.asking import ask, ask_and_check, refusal
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.failures import combined
-from swarmproxy.cluster.fanout import on_all, taking_part
-from swarmproxy.cluster.images import title
+from swarmproxy.cluster.fanout import on_all
+from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.prune import Kind, adapted, ask_prune, summed_up
 from swarmproxy.cluster.volumes import HeldVolume, ambiguous
 from swarmproxy.engine.engine import Engine, State
@@ -60,7 +60,7 @@ async def inspect(cluster: Cluster, name: str, version: Version) -> tuple[list[E
     held = one_or_alike(cluster, name)
     engines = [engine for each in held for engine in each.healthy]
     if not engines:
-        nodes = ", ".join(f"{title(engine)}, which is {engine.state.value}" for engine in held[0].engines)
+        nodes = ", ".join(f"{engine.title}, which is {engine.state.value}" for engine in held[0].engines)
         raise Unavailable(f"volume {name} is on {nodes}")
     path = f"/volumes/{quote(held[0].volume.name, safe='')}"
     body = await ask_and_check(engines[0], version, "GET", path)
@@ -110,9 +110,9 @@ async def remove(cluster: Cluster, name: str, version: Version, *, force: bool) 
         return answer.status != 404
 
     outcome = await on_all([engine for engine in engines if engine not in lost], remove_on, timeout_s=REMOVE_TIMEOUT_S)
-    failures = [(title(engine), error) for engine, error in outcome.failed]
+    failures = [(engine.title, error) for engine, error in outcome.failed]
     failures += [
-        (title(engine), EngineUnreachable(f"the node is {engine.state.value}, and the volume still there"))
+        (engine.title, EngineUnreachable(f"the node is {engine.state.value}, and the volume still there"))
         for engine in lost
     ]
     if failures:
@@ -181,4 +181,4 @@ async def reread(engine: Engine) -> None:
     try:
         await engine.refresh_volumes()
     except SwarmError as error:
-        log.warning("volumes could not be read", extra={"engine": title(engine), "error": str(error)})
+        log.warning("volumes could not be read", extra={"engine": engine.title, "error": str(error)})

@@ -98,6 +98,11 @@ class Engine:
         return self.facts.name if self.facts else ""
 
     @property
+    def title(self) -> str:
+        """How a message names it: by its address until its name is known."""
+        return self.name or str(self.address)
+
+    @property
     def platform(self) -> str:
         """What it runs, such as linux/amd64; empty until known."""
         return platform_of(self.facts.os_type, self.facts.arch) if self.facts else ""

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from swarmproxy.cluster.fanout import on_all, taking_part
+from swarmproxy.cluster.fanout import on_all
+from swarmproxy.cluster.participants import taking_part
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineError, NotFound, Unavailable
 from tests.cluster.image_daemon import ImageDaemon, clustered, engine_of, lose
