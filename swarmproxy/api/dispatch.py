@@ -8,16 +8,20 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
+from fastapi import FastAPI, Request, Response
+
 from swarmproxy import __version__
 from swarmproxy.api.building import Builder
 from swarmproxy.api.errors import body_of, status_of
 from swarmproxy.api.forwarded import match
 from swarmproxy.api.forwarding import Forwarder, exchange_of
+from swarmproxy.api.often import Endpoint, endpoint_for
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.errors import NoNodeFits, NoSwarm, NotSupported, SwarmError, Unavailable
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model import apiversion
+from swarmproxy.model.apiversion import Version
 from swarmproxy.wire.relay import Exchange
 
 log = logging.getLogger("swarmproxy.api")
@@ -30,6 +34,8 @@ Headers = list[tuple[bytes, bytes]]
 SERVER = f"swarmproxy/{__version__} (linux)".encode()
 JSON = b"application/json"
 RETRY_AFTER_S = b"5"
+USUAL = [b"content-length", b"content-type"]
+KEPT_LINES = 64
 CORS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-headers", b"Origin, X-Requested-With, Content-Type, Accept, X-Registry-Auth"),
@@ -48,7 +54,7 @@ class Dispatch:
     def __init__(
         self,
         cluster: Cluster,
-        inner: Callable[[Message, Receive, Send], Awaitable[None]],
+        inner: FastAPI,
         placement: Placement,
         *,
         cors: bool,
@@ -60,6 +66,7 @@ class Dispatch:
         self._replica = replica
         self._cors = CORS if cors else ()
         self._experimental = b"true" if experimental else b"false"
+        self._head_lines: dict[tuple[bytes, Version], bytes] = {}
         self._forwarder = Forwarder(cluster, Builder(cluster, placement, self._cors), self._cors)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -92,7 +99,36 @@ class Dispatch:
         else:
             scope["path"] = path
             scope["state"] = {"version": version or self._cluster.api_version()}
-            await self._inner(scope, receive, self._with_headers(scope, send))
+            if (endpoint := endpoint_for(method, path)) is not None:
+                await self._answer_with(endpoint, scope, receive, send)
+            else:
+                await self._inner(scope, receive, self._with_headers(scope, send))
+
+    async def _answer_with(self, endpoint: Endpoint, scope: Message, receive: Receive, send: Send) -> None:
+        """Have one of our own functions answer, as the application would."""
+        scope["app"] = self._inner
+        try:
+            response = await endpoint(Request(scope, receive, send))
+        except SwarmError as error:
+            log_refusal(scope, error)
+            response = Response(body_of(error), status_of(error), media_type=JSON.decode())
+        headers = response.raw_headers
+        if type(response) is Response and [name for name, _ in headers] == USUAL:
+            lines = self._lines(headers[1][1], scope)
+            await exchange_of(scope).answer(response.status_code, lines, bytes(response.body))
+        else:
+            await response(scope, receive, self._with_headers(scope, send))
+
+    def _lines(self, content_type: bytes, scope: Message) -> bytes:
+        """Return the headers of an answer of our own as they are sent."""
+        key = content_type, self._cluster.api_version(user_agent_of(scope))
+        lines = self._head_lines.get(key)
+        if lines is None:
+            if len(self._head_lines) >= KEPT_LINES:
+                self._head_lines.clear()
+            headers = [(b"content-type", content_type), *self._daemon_headers(scope)]
+            lines = self._head_lines[key] = b"".join(b"%s: %s\r\n" % pair for pair in headers)
+        return lines
 
     def at_once(self, exchange: Exchange) -> bool:
         """Forward a request without body if there is nothing to wait for; return False if it is to be called.

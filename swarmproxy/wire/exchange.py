@@ -24,6 +24,7 @@ Application = Callable[
 ]
 
 READ_AHEAD_BYTES = 64 * 1024
+_JOINED_BYTES = 16 * 1024  # below this, copying costs less than another write
 _PROCESS = secrets.token_hex(3)
 _numbers = itertools.count(1)
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -253,11 +254,43 @@ class AsgiExchange:
             await self._waiter
         return {"type": "http.disconnect"}
 
-    async def send(self, message: Message) -> None:
-        """Send the head, or a part of the body, as soon as the client takes it."""
+    async def answer(self, status: int, lines: bytes, body: bytes) -> None:
+        """Give the whole answer at once, below ASGI: for those that are asked for so often that messages cost too much.
+
+        `lines` are the headers as they are sent, each with its line end, without what tells the body's length.
+        """
+        if self.connection.write_paused:
+            await self._writable()
+        if self.gone:
+            return
+        if self.answer_begun:
+            raise RuntimeError("the request is answered already")
+        self.moving = self.answer_begun = True
+        if not self.body_complete:
+            self.keep_alive = False
+        parts = [status_line(status), lines, b"content-length: %d\r\n" % len(body)]
+        parts += [b"%s: %s\r\n" % pair for pair in self.connection.default_headers]
+        if status >= 500:
+            parts.append(b"x-request-id: %s\r\n" % self.request_id.encode())
+        parts.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        if self.request.method != b"HEAD":
+            parts.append(body)
+        transport = self.connection.transport
+        if len(body) <= _JOINED_BYTES:
+            transport.write(b"".join(parts))
+        else:
+            transport.writelines(parts)
+        self.end_answer(keep_alive=self.keep_alive)
+
+    async def _writable(self) -> None:
+        """Return when the client takes more, or is gone."""
         while self.connection.write_paused and not self.gone:
             self._write_waiter = self.connection.loop.create_future()
             await self._write_waiter
+
+    async def send(self, message: Message) -> None:
+        """Send the head, or a part of the body, as soon as the client takes it."""
+        await self._writable()
         if self.gone:
             return
         self.moving = True

@@ -8,7 +8,7 @@ import pytest
 
 from tests.hosts import registry
 from tests.hosts.engine import Engine
-from tests.hosts.fleet import Fleet, at_once
+from tests.hosts.fleet import Fleet
 from tests.hosts.network import Network
 from tests.integration.client import Docker
 

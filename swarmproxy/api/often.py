@@ -1,0 +1,36 @@
+"""Those of our own routes that clients use most, called without the framework's routing, which costs more than they do.
+
+They are the functions that the application routes to as well: nothing is said here of what they do.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request, Response
+
+from swarmproxy.api import containers, networks, system
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_ROUTES: dict[tuple[str, str], Endpoint] = {
+    ("GET", "/version"): system.version,
+    ("GET", "/info"): system.info,
+    ("GET", "/containers/json"): containers.list_containers,
+    ("GET", "/containers/ps"): containers.list_containers,
+    ("POST", "/containers/create"): containers.create,
+    ("GET", "/networks"): networks.list_networks,
+}
+_OF_CONTAINERS: dict[tuple[str, str], Callable[[str, Request], Awaitable[Response]]] = {
+    ("GET", "json"): containers.inspect,
+    ("POST", "exec"): containers.create_exec,
+}
+
+
+def endpoint_for(method: str, path: str) -> Endpoint | None:
+    """Return what answers a path without its version, None if that is to be found by the application."""
+    found = _ROUTES.get((method, path))
+    if found is None and path.startswith("/containers/"):
+        name, slash, action = path[12:].rpartition("/")
+        if slash and name and (of_one := _OF_CONTAINERS.get((method, action))):
+            return functools.partial(of_one, name)
+    return found

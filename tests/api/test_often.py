@@ -1,0 +1,76 @@
+"""What clients ask most often is answered by the same functions, on the shorter way."""
+
+import functools
+
+import pytest
+from fastapi import FastAPI
+from starlette.routing import Match
+
+from swarmproxy.api import app as api
+from swarmproxy.api.often import endpoint_for
+from tests.api.image_front import front
+from tests.cluster.image_daemon import ImageDaemon
+
+PATHS = [
+    ("GET", "/version"),
+    ("GET", "/info"),
+    ("GET", "/containers/json"),
+    ("GET", "/containers/ps"),
+    ("POST", "/containers/create"),
+    ("GET", "/networks"),
+    ("GET", "/containers/web/json"),
+    ("GET", "/containers/node-1/web/json"),
+    ("GET", "/containers/json/json"),
+    ("POST", "/containers/web/exec"),
+    ("POST", "/containers/node-1/web/exec"),
+]
+
+
+def routed(app: FastAPI, method: str, path: str) -> tuple[object, object]:
+    """Return the function that the framework finds for a request, and the name that it finds in the path."""
+    for module in api.ROUTES:
+        for route in module.router.routes:
+            match, scope = route.matches({"type": "http", "method": method, "path": path})
+            if match is Match.FULL:
+                return scope["endpoint"], scope["path_params"].get("name")
+    raise AssertionError(path)
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+def test_same_function(method: str, path: str) -> None:
+    """The short way leads where the framework's routes lead."""
+    found = endpoint_for(method, path)
+    if isinstance(found, functools.partial):
+        assert (found.func, *found.args) == routed(FastAPI(), method, path)
+    else:
+        assert (found, None) == routed(FastAPI(), method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("HEAD", "/info"),
+        ("POST", "/info"),
+        ("GET", "/info/"),
+        ("GET", "/networks/"),
+        ("GET", "/containers//json"),
+        ("GET", "/containers/web"),
+        ("DELETE", "/containers/json"),
+        ("GET", "/nothing"),
+    ],
+)
+def test_left_to_the_framework(method: str, path: str) -> None:
+    """All else is the framework's to find, or to refuse."""
+    assert endpoint_for(method, path) is None
+
+
+async def test_same_head() -> None:
+    """An answer has the same headers on both ways, and an error the same form."""
+    async with front([ImageDaemon("node-1")]) as manager:
+        get = manager.client.get
+        short, routed = await get("/networks"), await get("/volumes")
+        unknown, refused = await get("/containers/json?limit=x"), await get("/info/")
+    assert (short.status_code, routed.status_code, refused.status_code, unknown.status_code) == (200, 200, 404, 400)
+    assert {**short.headers, "content-length": ""} == {**routed.headers, "content-length": ""}
+    assert {**unknown.headers, "content-length": ""} == {**refused.headers, "content-length": ""}
+    assert unknown.json() == {"message": "invalid limit: 'x' is not a whole number"}
