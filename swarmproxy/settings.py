@@ -14,11 +14,13 @@ from swarmproxy.logs import LogFormat
 Strategy = Literal["spread", "binpack", "random"]
 Names = Literal["auto", "node", "both", "plain"]
 DefaultNetwork = Literal["auto", "bridge", "overlay"]
+SwarmMode = Literal["use", "auto", "off"]
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 FILTERS = ("health", "port", "containerslots", "dependency", "affinity", "constraint", "whitelist")
 NAMES: tuple[Names, ...] = get_args(Names)
 DEFAULT_NETWORKS: tuple[DefaultNetwork, ...] = get_args(DefaultNetwork)
+SWARM_MODES: tuple[SwarmMode, ...] = get_args(SwarmMode)
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[\w.-]*)):(?P<port>[0-9]{1,5})")
 
@@ -101,6 +103,8 @@ class Settings:
     image_move: bool = True  # an image that a node cannot pull is brought from another node
     reschedule_after_s: float = 30.0  # for so long a node may be silent before its containers move
     default_network: DefaultNetwork = "auto"  # the driver of networks that ask for none
+    swarm_mode: SwarmMode = "use"  # what becomes of swarm mode's commands; `auto` forms a swarm of the members
+    swarm_managers: int = 0  # how many of them manage it; 0: by the size of the pool
     replication: Replication | None = None
     state_file: Path | None = None  # keeps what operators say of nodes; None: the store of discovery does, or nothing
     refresh_on_node_filter: bool = False

@@ -79,6 +79,8 @@ manage = GoCommand(
         ("swarm.imageties=on", "of equal nodes prefer one that holds the image, off: do not look"),
         ("swarm.imagemove=on", "move an image to a node that cannot pull it, off: use a node that has it"),
         ("swarm.names=auto", "names in container lists: auto (by client), node, both or plain"),
+        ("swarm.mode=use", "swarm mode: use (a swarm that members are in), auto (form one of all members) or off"),
+        ("swarm.managers=N", "managers of a swarm that is formed: 1, 3, 5 or 7; by default by the number of members"),
         ("swarm.network=auto", "driver of networks that ask for none: auto, bridge or overlay"),
     ),
 )

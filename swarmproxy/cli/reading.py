@@ -31,12 +31,14 @@ from swarmproxy.settings import (
     FILTERS,
     NAMES,
     STRATEGIES,
+    SWARM_MODES,
     DefaultNetwork,
     Listen,
     Names,
     Replication,
     Settings,
     Strategy,
+    SwarmMode,
     Tls,
 )
 
@@ -56,6 +58,8 @@ RESCHEDULE_AFTER = "swarm.reschedule-after"
 CLUSTER_OPTIONS = frozenset(
     {
         "swarm.createretry",
+        "swarm.managers",
+        "swarm.mode",
         "swarm.names",
         "swarm.network",
         "swarm.overcommit",
@@ -146,6 +150,8 @@ def read_settings(
         **_image_switches(options),
         reschedule_after_s=_reschedule_after(options),
         default_network=_default_network(options),
+        swarm_mode=_swarm_mode(options, url),
+        swarm_managers=_swarm_managers(options),
         replication=_replication(flags, url),
         state_file=_state_file(flags),
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
@@ -282,6 +288,26 @@ def _default_network(options: Mapping[str, str]) -> DefaultNetwork:
         if text == name:
             return name
     raise ConfigError(f'swarm.network should be one of {", ".join(DEFAULT_NETWORKS)}, "{text}" is invalid')
+
+
+def _swarm_mode(options: Mapping[str, str], url: str) -> SwarmMode:
+    text = options.get("swarm.mode", "use")
+    if text == "auto" and split_url(url)[0] == "swarm":
+        raise ConfigError("swarm.mode=auto forms a swarm, and swarm:// finds the nodes of one that is there")
+    for mode in SWARM_MODES:
+        if text == mode:
+            return mode
+    raise ConfigError(f'swarm.mode should be one of {", ".join(SWARM_MODES)}, "{text}" is invalid')
+
+
+def _swarm_managers(options: Mapping[str, str]) -> int:
+    if (text := options.get("swarm.managers")) is None:
+        return 0
+    if (count := parse_int(text)) not in (1, 3, 5, 7):
+        raise ConfigError(f'swarm.managers should be 1, 3, 5 or 7, "{text}" is invalid')
+    if options.get("swarm.mode") != "auto":
+        raise ConfigError("swarm.managers is for a swarm that is formed here: it needs swarm.mode=auto")
+    return count
 
 
 def _replication(flags: ManageFlags, url: str) -> Replication | None:

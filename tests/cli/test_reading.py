@@ -43,7 +43,7 @@ def test_all_flags() -> None:
         "--cluster-opt swarm.overcommit=0.5 --cluster-opt swarm.createretry=2 --cluster-opt swarm.names=both "
         "--cluster-opt swarm.network=bridge --cluster-opt swarm.imageplatform=off "
         "--cluster-opt swarm.imageties=off --cluster-opt swarm.imagemove=off "
-        "--cluster-opt swarm.reschedule-after=1m30s "
+        "--cluster-opt swarm.reschedule-after=1m30s --cluster-opt swarm.mode=auto --cluster-opt swarm.managers=5 "
         "--discovery-opt kv.path=x=y --discovery-opt a= --refresh-on-node-filter "
         "--container-name-refresh-filter n --socket-group root -H unix:///s -H :1 a:1"
     )
@@ -65,6 +65,8 @@ def test_all_flags() -> None:
         names="both",
         default_network="bridge",
         reschedule_after_s=90,
+        swarm_mode="auto",
+        swarm_managers=5,
         cors=True,
         refresh_on_node_filter=True,
         container_name_refresh_filter="n",
@@ -134,6 +136,15 @@ def test_all_flags() -> None:
         (
             "--cluster-opt swarm.network=x a:1",
             'swarm.network should be one of auto, bridge, overlay, "x" is invalid',
+        ),
+        ("--cluster-opt swarm.mode=on a:1", 'swarm.mode should be one of use, auto, off, "on" is invalid'),
+        (
+            "--cluster-opt swarm.mode=auto --cluster-opt swarm.managers=4 a:1",
+            'swarm.managers should be 1, 3, 5 or 7, "4" is invalid',
+        ),
+        (
+            "--cluster-opt swarm.managers=3 a:1",
+            "swarm.managers is for a swarm that is formed here: it needs swarm.mode=auto",
         ),
         ("--cluster-opt swarm.imagemove=no a:1", 'swarm.imagemove should be on or off, "no" is invalid'),
         ("--cluster-opt swarm.reschedule-after=-1s a:1", "swarm.reschedule-after can not be negative"),
