@@ -5,14 +5,11 @@ Source: moby, daemon/cluster/cluster.go and errors.go.
 
 from fastapi import APIRouter, Response
 
+from swarmproxy.cluster.swarms import NO_MANAGER
 from swarmproxy.errors import NoSwarm, NotSupported
 
 router = APIRouter()
 
-NO_MANAGER = (
-    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
-    "and try again."
-)
 NO_SWARM = "This node is not part of a swarm"
 NOT_HERE = (
     "swarmproxy makes no swarm of its nodes: run `docker swarm init` or `docker swarm join` on the engines themselves"

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from swarmproxy.api.inspect import node_of
 from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, version_of
 from swarmproxy.api.selection import nodes_asked, parameters_for_engine
-from swarmproxy.api.swarm_mode import NO_MANAGER
 from swarmproxy.cluster import volume_work
+from swarmproxy.cluster.swarms import NO_MANAGER
 from swarmproxy.cluster.volume_making import VolumeMaker
 from swarmproxy.cluster.volumes import HeldVolume
 from swarmproxy.errors import NoSwarm

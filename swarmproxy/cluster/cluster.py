@@ -21,6 +21,7 @@ from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.reservations import Reservations
 from swarmproxy.cluster.settled import Unsettled, refresh_then
 from swarmproxy.cluster.superseded import Superseded
+from swarmproxy.cluster.swarms import Swarms
 from swarmproxy.cluster.volumes import VolumeIndex
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.errors import NotFound, SwarmError, Unavailable
@@ -82,6 +83,7 @@ class Cluster:
     builds: Builds = field(init=False)
     superseded: Superseded = field(init=False)
     membership: Membership = field(init=False)
+    swarms: Swarms = field(init=False)
     _tasks: asyncio.TaskGroup | None = None
     _present: set[Engine] = field(default_factory=set)
     _newest_of_each: frozenset[str] | None = None  # the newest API version of each engine; None: to be counted
@@ -93,6 +95,7 @@ class Cluster:
         self.builds = Builds(self.reservations)
         self.superseded = Superseded(self.index)
         self.membership = Membership(lambda address: self.build(self, address), self)
+        self.swarms = Swarms(self.engines)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -131,6 +134,8 @@ class Cluster:
         self._present.add(engine)
         self.nodes.add(engine)
         engine.on_change = functools.partial(self.nodes.mark, engine)
+        engine.on_swarm = self.swarms.changed
+        self.swarms.changed()
         for container in engine.containers.values():
             self.container_seen(engine, container)
         self.images.replace(engine, {}, engine.images)
@@ -147,6 +152,7 @@ class Cluster:
         self._forget(engine)
         self._present.discard(engine)
         self.nodes.discard(engine)
+        self.swarms.changed()
         self._newest_of_each = None
         if engine.state is State.HEALTHY:
             self._tell("engine_disconnect", engine)
@@ -212,6 +218,7 @@ class Cluster:
             self._lost(engine)
         if after in (State.PENDING, State.DISCONNECTED):
             self._forget(engine)
+        self.swarms.changed()
         self._newest_of_each = None
         if after is State.HEALTHY:
             self._tell("engine_connect" if before is State.PENDING else "engine_reconnect", engine)

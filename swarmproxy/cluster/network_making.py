@@ -11,7 +11,7 @@ from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.networking import reread
 from swarmproxy.cluster.projects import home_of
-from swarmproxy.cluster.swarms import form_one_swarm, managers
+from swarmproxy.cluster.swarms import managers
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import Conflict, NoNodeFits
 from swarmproxy.model.apiversion import Version
@@ -84,7 +84,7 @@ class NetworkMaker:
 
     def _default_driver(self) -> str:
         if self.default == "auto":
-            return OVERLAY if form_one_swarm(self.cluster.healthy()) else BRIDGE
+            return OVERLAY if self.cluster.swarms.form_one(self.cluster.healthy()) else BRIDGE
         return self.default
 
     def _refuse_duplicate(self, name: str, asked: Sequence[Engine]) -> None:

@@ -14,7 +14,7 @@ from swarmproxy.cluster.networks import HeldNetwork
 from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.prune import Kind, ask_prune, summed_up
 from swarmproxy.cluster.references import engines_that_join
-from swarmproxy.cluster.swarms import managers, mates
+from swarmproxy.cluster.swarms import managers
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import EngineUnreachable, Forbidden, NotFound, SwarmError
 from swarmproxy.model.apiversion import Version
@@ -149,7 +149,7 @@ async def remove(cluster: Cluster, name: str, version: Version) -> Answer:
     held = cluster.networks.find(name)
     engines = answering(held, name)
     if held.network.scope == "swarm":  # any manager will do, listed with the network or not yet
-        engines = [each for each in managers(mates(cluster, engines)) if each.state is State.HEALTHY] or engines
+        engines = [each for each in managers(cluster.swarms.mates(engines)) if each.state is State.HEALTHY] or engines
     path = f"/networks/{held.network.id}"
     answer = await _ask_until_reached(engines, version, "DELETE", path)
     if held.network.scope == "swarm":

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.networks import HeldNetwork
-from swarmproxy.cluster.swarms import mates
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import NotFound
 from swarmproxy.model.container import Container
@@ -104,7 +103,7 @@ def engines_that_join(cluster: Cluster, held: HeldNetwork) -> Iterable[Engine]:
     """
     if held.network.scope != "swarm":
         return held.engines
-    return dict.fromkeys((*held.engines, *mates(cluster, held.engines)))
+    return dict.fromkeys((*held.engines, *cluster.swarms.mates(held.engines)))
 
 
 def engines_with(cluster: Cluster, networks: Iterable[str]) -> set[Engine] | None:

@@ -1,10 +1,204 @@
-"""Swarms of Docker's swarm mode that members form among themselves."""
+"""Swarms of Docker's swarm mode that members form among themselves: who is in which, and whom to ask.
 
-from collections.abc import Iterable, Sequence
+Source of the words for clients: moby, daemon/cluster/errors.go and cluster.go.
+"""
 
-from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.engine.engine import Engine
-from swarmproxy.model.swarm import SwarmPart
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from swarmproxy.cluster.asking import ask, refusal, unreachable
+from swarmproxy.engine.engine import Engine, State
+from swarmproxy.errors import Conflict, EngineError, EngineUnreachable, NoSwarm, Unavailable
+from swarmproxy.model.apiversion import Version
+from swarmproxy.model.info import natural_key
+from swarmproxy.model.swarm import SwarmPart, is_without_effect
+from swarmproxy.wire.fetch import Answer
+
+log = logging.getLogger("swarmproxy.cluster")
+
+Mode = Literal["use", "auto", "off"]
+"""What is done with swarm mode. `use`: a swarm that there is. `auto`: one is formed as well. `off`: nothing."""
+
+NO_MANAGER = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
+    "and try again."
+)
+ONLY_WORKERS = (
+    "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. "
+    "Please run this command on a manager node or promote the current node to a manager."
+)
+ELECTION_S = 25.0
+"""How long the managers of a swarm may be without a leader: they elect one within 20 s if most of them are there."""
+
+RETRY_S = 0.5
+_NAMED = 5
+_READS = frozenset(("GET", "HEAD"))
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """Members that are in one swarm. `id` is the cluster's, empty if none of them manages it."""
+
+    id: str
+    engines: tuple[Engine, ...]
+    managers: tuple[Engine, ...]  # in the order of their names, also those that do not answer
+
+    @property
+    def title(self) -> str:
+        """How a message names it: by its first members."""
+        names = [engine.name for engine in self.engines]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return ", ".join(names[:_NAMED]) + more
+
+
+@dataclass(slots=True)
+class Swarms:
+    """The swarms of `engines`, as far as these say. Kept ready, and made anew after `changed`."""
+
+    engines: Callable[[], Sequence[Engine]]
+    mode: Mode = "use"
+    on_change: list[Callable[[], None]] = field(default_factory=list)
+    _leader: str = ""  # the node ID of the last leader that we heard of
+    _known: list[Swarm] | None = None
+
+    def changed(self) -> None:
+        """Take note that the part of a member is another one, or that members came or went."""
+        self._known = None
+        for tell in self.on_change:
+            tell()
+
+    def all(self) -> list[Swarm]:
+        """Return every swarm that members are in, each with its members in the order of their names."""
+        if self._known is None:
+            self._known = _grouped(self.engines())
+        return self._known
+
+    def of(self, engine: Engine) -> Swarm | None:
+        """Return the swarm that `engine` is in."""
+        return next((swarm for swarm in self.all() if engine in swarm.engines), None)
+
+    def mates(self, engines: Iterable[Engine]) -> list[Engine]:
+        """Return the members that are in one swarm with any of `engines`, these included if they are in one."""
+        wanted = set(engines)
+        return [each for swarm in self.all() if not wanted.isdisjoint(swarm.engines) for each in swarm.engines]
+
+    def form_one(self, engines: Sequence[Engine]) -> bool:
+        """Return whether all of `engines` are in the same swarm and one of them manages it."""
+        return any(
+            set(engines) <= set(swarm.engines) and not set(engines).isdisjoint(swarm.managers) for swarm in self.all()
+        )
+
+    # -- the one that clients mean
+
+    @property
+    def is_used(self) -> bool:
+        """Whether swarm mode's requests are passed on to a swarm."""
+        return self.mode != "off" and bool(self.all())
+
+    def the_one(self) -> Swarm:
+        """Return the swarm that a client's request is for.
+
+        Members that were left behind by a swarm, so that none of them manages it, do not count beside one that is
+        managed. Raises NoSwarm if there is none; Conflict, with their names, if members are in different swarms.
+        """
+        swarms = self.all() if self.mode != "off" else []
+        managed = [swarm for swarm in swarms if swarm.managers] or swarms
+        if not managed:
+            raise NoSwarm(NO_MANAGER)
+        if len(managed) > 1:
+            titles = "; ".join(swarm.title for swarm in managed)
+            raise Conflict(
+                f"the nodes are in {len(managed)} different swarms, and nobody can say which is meant: {titles}"
+            )
+        return managed[0]
+
+    def managers(self) -> list[Engine]:
+        """Return the managers that answer of the swarm that clients mean, its leader first.
+
+        Raises as `the_one`, NoSwarm if all members are workers of it, Unavailable if no manager answers.
+        """
+        swarm = self.the_one()
+        if not swarm.managers:
+            raise NoSwarm(ONLY_WORKERS)
+        answering = [engine for engine in swarm.managers if engine.state is State.HEALTHY]
+        if not answering:
+            names = ", ".join(engine.name for engine in swarm.managers)
+            raise Unavailable(f"no manager of the swarm answers: {names}")
+        return sorted(answering, key=lambda engine: not self.is_leader(engine))
+
+    def is_leader(self, engine: Engine) -> bool:
+        """Return whether `engine` leads its swarm, as far as we have heard."""
+        part = part_of(engine)
+        return bool(self._leader) and part is not None and part.node_id == self._leader
+
+    def learn_leader(self, node_id: str) -> None:
+        """Take in which node leads the swarm."""
+        self._leader = node_id
+
+    def can_elect(self) -> bool:
+        """Return whether so many managers answer that they can agree on a leader."""
+        swarm = self.the_one()
+        answering = [engine for engine in swarm.managers if engine.state is State.HEALTHY]
+        count = max((len(part.managers) for engine in answering if (part := part_of(engine)) is not None), default=0)
+        return len(answering) * 2 > count
+
+    # -- asking
+
+    async def attempts(self) -> AsyncIterator[Engine]:
+        """Yield a manager to ask, with a connection that waits: the leader first, then the others, again and again.
+
+        It ends when too few of them answer to elect a leader, or have had the time for it. Raises as `managers`, and
+        EngineUnreachable if none of them takes a connection.
+        """
+        end = asyncio.get_running_loop().time() + ELECTION_S
+        while True:
+            reached, failure = False, None
+            for engine in self.managers():
+                try:
+                    await engine.pool.reach()
+                except EngineUnreachable as error:
+                    failure = unreachable(engine, error)
+                    log.warning("another manager is asked", extra={"engine": engine.name, "error": str(error)})
+                    continue
+                reached = True
+                yield engine
+            if not reached and failure is not None:
+                raise failure
+            if not self.can_elect() or asyncio.get_running_loop().time() + RETRY_S > end:
+                return
+            await asyncio.sleep(RETRY_S)
+
+    async def ask_manager(
+        self, version: Version, method: str, path: str, *, body: bytes = b"", timeout_s: float = 60.0
+    ) -> Answer:
+        """Return what a manager of the swarm answers, whatever its status. A `body` is JSON.
+
+        Another one is asked if it is certain that the first has done nothing, or if the request only reads. Raises as
+        `attempts`, EngineUnreachable if it is not known what became of the request, Unavailable with a manager's own
+        words if there is no leader.
+        """
+        refused: EngineError | None = None
+        async for engine in self.attempts():
+            try:
+                answer = await ask(engine, version, method, path, body=body, timeout_s=timeout_s)
+            except EngineUnreachable:
+                if method not in _READS:
+                    raise
+                continue
+            if answer.status < 500:
+                return answer
+            refused = refusal(answer, path.partition("?")[0])
+            if not is_without_effect(refused.status, str(refused)):
+                return answer
+        raise without_leader(refused)
+
+
+def without_leader(refused: EngineError | None) -> Unavailable:
+    """Return the refusal of the last manager that was asked as what it is: nobody can decide anything just now."""
+    return Unavailable(str(refused) if refused is not None else "no manager of the swarm answers")
 
 
 def part_of(engine: Engine) -> SwarmPart | None:
@@ -12,20 +206,32 @@ def part_of(engine: Engine) -> SwarmPart | None:
     return engine.facts.swarm if engine.facts is not None else None
 
 
-def mates(cluster: Cluster, engines: Iterable[Engine]) -> list[Engine]:
-    """Return the members that are in one swarm with any of `engines`, these included if they are in one."""
-    parts = [part for engine in engines if (part := part_of(engine)) is not None]
-    managers = frozenset[str]().union(*(part.managers for part in parts))
-    return [each for each in cluster.engines() if (part := part_of(each)) is not None and part.is_with(managers)]
-
-
 def managers(engines: Iterable[Engine]) -> list[Engine]:
     """Return those of `engines` that manage a swarm: only they make and remove its networks."""
     return [engine for engine in engines if (part := part_of(engine)) is not None and part.is_manager]
 
 
-def form_one_swarm(engines: Sequence[Engine]) -> bool:
-    """Return whether all of `engines` are in the same swarm and one of them manages it."""
-    parts = [part_of(engine) for engine in engines]
-    leading = next((part for part in parts if part is not None and part.is_manager), None)
-    return leading is not None and all(part is not None and part.is_with(leading.managers) for part in parts)
+def _grouped(engines: Iterable[Engine]) -> list[Swarm]:
+    """Return the swarms of `engines`: whoever shares a manager, or the cluster's ID, is in the same one."""
+    groups: list[tuple[frozenset[str], list[Engine]]] = []
+    for engine in engines:
+        part = part_of(engine)
+        if part is None or engine.state not in (State.HEALTHY, State.UNHEALTHY):
+            continue
+        same = [group for group in groups if not group[0].isdisjoint(part.marks)]
+        marks = part.marks.union(*(group[0] for group in same))
+        groups = [group for group in groups if group not in same]
+        groups.append((marks, [engine, *(each for group in same for each in group[1])]))
+    swarms = (_swarm_of(sorted(found, key=_place)) for _, found in groups)
+    return sorted(swarms, key=lambda swarm: _place(swarm.engines[0]))
+
+
+def _swarm_of(engines: Sequence[Engine]) -> Swarm:
+    leading = managers(engines)
+    ids = (part.cluster_id for engine in leading if (part := part_of(engine)) is not None)
+    return Swarm(next(filter(None, ids), ""), tuple(engines), tuple(leading))
+
+
+def _place(engine: Engine) -> tuple[object, str]:
+    """Return what orders engines as people do."""
+    return natural_key(engine.name), str(engine.address)

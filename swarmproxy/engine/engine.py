@@ -51,6 +51,7 @@ class Engine:
         self.facts: Facts | None = None  # what it last said of itself, also when it was not accepted
         self.is_member = False  # accepted: from the claim until it ends or turns out to be another one
         self.on_change: Callable[[], None] = lambda: None  # called when anything that placements look at has changed
+        self.on_swarm: Callable[[], None] = lambda: None  # called when its part in a swarm is another one
         self._settings = settings
         self._observer = observer
         self._claim = claim or (lambda _engine, _facts: None)
@@ -207,6 +208,10 @@ class Engine:
         """Drop a container whose removal the engine has confirmed."""
         self._refresher.forget(container_id)
 
+    async def refresh_specs(self) -> None:
+        """Read what the engine says of itself now. Raises as `refresh_container`."""
+        await asyncio.shield(self._refresher.specs.ask(""))
+
     async def refresh_images(self) -> None:
         """Read the list of images now. Raises as `refresh_container`."""
         await asyncio.shield(self._refresher.images.ask(""))
@@ -356,6 +361,8 @@ class Engine:
         self.client.api_version = identity.api_version
         self._inventory.resize(identity.facts.cpus)
         self._inventory.touch()
+        if (before.swarm if before is not None else None) != identity.facts.swarm:
+            self.on_swarm()
         moved = before is not None and before.ip != identity.facts.ip
         if self._skew.measured(identity) or moved:
             self._refresher.request(full=True)

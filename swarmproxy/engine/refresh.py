@@ -49,20 +49,21 @@ class Refresher:
         self.images = Coalescer(self._read_images, limit=1, name=f"images {address}")
         self.networks = Coalescer(self._read_networks, limit=1, name=f"networks {address}")
         self.volumes = Coalescer(self._read_volumes, limit=1, name=f"volumes {address}")
+        self.specs = Coalescer(lambda _key: read_specs(), limit=1, name=f"specs {address}")
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Do what is asked for in `tasks` from now on."""
         self._full = self._specs = False
         self._seen.clear()
         self.containers.open(tasks)
-        for each in self._lists:
+        for each in (self.specs, *self._lists):
             each.open(tasks)
 
     def close(self) -> None:
         """Take no more work."""
         reason = f"engine {self._address} is not a member of the cluster"
         self.containers.close(reason)
-        for each in self._lists:
+        for each in (self.specs, *self._lists):
             each.close(reason)
 
     @property

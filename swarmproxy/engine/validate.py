@@ -14,7 +14,7 @@ import msgspec
 from swarmproxy.engine.client import EngineClient
 from swarmproxy.errors import EngineUnreachable, NotSupported
 from swarmproxy.model.generic import declared_in
-from swarmproxy.model.swarm import SwarmPart
+from swarmproxy.model.swarm import ACTIVE, INACTIVE, SwarmPart
 from swarmproxy.model.times import parse_rfc3339_ns
 from swarmproxy.wire.address import Address
 
@@ -51,7 +51,8 @@ class Facts:
     kernel: str = ""
     storage_driver: str = ""
     cgroup_version: str = "1"
-    swarm: SwarmPart | None = None  # its part in a swarm of Docker's swarm mode
+    swarm: SwarmPart | None = None  # its part in a swarm of Docker's swarm mode, while that is active
+    swarm_state: str = INACTIVE  # or pending, active, error, locked
     plugins: bytes = b"{}"  # the `Plugins` of its info, as it came
     info: bytes = b"{}"  # the body of its /info
     version: bytes = b"{}"  # the body of its /version
@@ -90,20 +91,38 @@ class _GenericResource(msgspec.Struct):
 
 class _RemoteManager(msgspec.Struct):
     NodeID: str | None = None
+    Addr: str | None = None
+
+
+class _SwarmCluster(msgspec.Struct):
+    ID: str | None = None
 
 
 class _Swarm(msgspec.Struct):
     NodeID: str | None = None
+    NodeAddr: str | None = None
     LocalNodeState: str | None = None
     ControlAvailable: bool | None = None
+    Error: str | None = None
     RemoteManagers: list[_RemoteManager] | None = None
+    Cluster: _SwarmCluster | None = None
 
-    @property
-    def part(self) -> SwarmPart | None:
-        if self.LocalNodeState != "active" or not self.NodeID:
-            return None
-        managers = frozenset(each.NodeID for each in self.RemoteManagers or () if each.NodeID)
-        return SwarmPart(node_id=self.NodeID, is_manager=bool(self.ControlAvailable), managers=managers)
+
+def _swarm_part(said: _Swarm, info: bytes) -> SwarmPart | None:
+    """Return the part in a swarm that `said` tells of; None if that is not active."""
+    if said.LocalNodeState != ACTIVE or not said.NodeID:
+        return None
+    managers = said.RemoteManagers or ()
+    return SwarmPart(
+        node_id=said.NodeID,
+        is_manager=bool(said.ControlAvailable),
+        managers=frozenset(each.NodeID for each in managers if each.NodeID),
+        cluster_id=(said.Cluster.ID if said.Cluster is not None else None) or "",
+        address=said.NodeAddr or "",
+        manager_addresses=tuple(sorted(each.Addr for each in managers if each.Addr)),
+        error=said.Error or "",
+        info=info,
+    )
 
 
 class _Info(msgspec.Struct):
@@ -122,7 +141,7 @@ class _Info(msgspec.Struct):
     SystemTime: str | None = None
     SystemStatus: list[list[str]] | None = None
     GenericResources: list[_GenericResource] | None = None
-    Swarm: _Swarm | None = None
+    Swarm: msgspec.Raw = msgspec.Raw(b"null")
     Plugins: msgspec.Raw = msgspec.Raw(b"{}")
 
     @property
@@ -145,6 +164,8 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
     info_body = await client.info(timeout_s=timeout_s)
     midpoint_ns = (asked_ns + time.time_ns()) // 2
     info = client.decode(info_body, _Info, "/info")
+    swarm_info = bytes(info.Swarm)
+    swarm = client.decode(swarm_info, _Swarm, "/info") if swarm_info != b"null" else _Swarm()
 
     _refuse_manager(address, version, info)
     api_max = version.ApiVersion or pinged or "1.24"
@@ -176,7 +197,8 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
         kernel=info.KernelVersion or "",
         storage_driver=info.Driver or "",
         cgroup_version=info.CgroupVersion or "1",
-        swarm=info.Swarm.part if info.Swarm is not None else None,
+        swarm=_swarm_part(swarm, swarm_info),
+        swarm_state=swarm.LocalNodeState or INACTIVE,
         plugins=bytes(info.Plugins),
         info=info_body,
         version=version_body,

@@ -103,8 +103,7 @@ class Replica:
             except BadRequest as error:
                 raise EngineUnreachable(str(error)) from error
             pool = self._pools[leader] = Pool(address, tls=self._tls, connect_timeout_s=CONNECT_S)
-        connection = pool.take_idle(only_once=True) or await pool.acquire(fresh=True)
-        connection.release()
+        await pool.reach()
         return pool
 
     async def run(self) -> None:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+INACTIVE = "inactive"
+ACTIVE = "active"
+
+# What an engine says when it did not even begin with a request, since it could not have decided anything.
+# Source: moby, daemon/cluster/errors.go and cluster.go; swarmkit, manager/state/raft/raft.go.
+_NOT_BEGUN = (
+    "This node is not a swarm manager.",
+    "This node is not part of a swarm",
+    "Swarm is encrypted and needs to be unlocked",
+    "The swarm does not have a leader.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,9 +22,25 @@ class SwarmPart:
     """What an engine in a swarm says of that."""
 
     node_id: str
-    is_manager: bool = False  # and reaches enough of the others to decide
+    is_manager: bool = False
     managers: frozenset[str] = frozenset()  # node IDs; whoever shares one is in the same swarm
+    cluster_id: str = ""  # only managers know it
+    address: str = ""  # where the others of the swarm reach it
+    manager_addresses: tuple[str, ...] = ()  # host:port, for one that is to join
+    error: str = ""  # why a manager cannot say more: there is no leader
+    info: bytes = field(default=b"{}", repr=False)  # the `Swarm` of its /info, as it came
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """By any of these it is told that two are in the same swarm."""
+        own = [each for each in (self.cluster_id, self.node_id if self.is_manager else "") if each]
+        return self.managers.union(own)
 
     def is_with(self, managers: frozenset[str]) -> bool:
         """Return whether this is the swarm that has any of `managers`."""
         return not managers.isdisjoint(self.managers)
+
+
+def is_without_effect(status: int, message: str) -> bool:
+    """Return whether a manager refused for its own sake, and did nothing: another one may do what was asked for."""
+    return status >= 500 and any(words in message for words in _NOT_BEGUN)

@@ -272,6 +272,11 @@ class Pool:
             raise EngineUnreachable(f"engine {self.address} closed the connection")
         return connection
 
+    async def reach(self) -> None:
+        """Return when a connection waits, so that it is known that the engine takes them. Raises EngineUnreachable."""
+        connection = self.take_idle(only_once=True) or await self.acquire(fresh=True)
+        connection.release()
+
     async def _dial(self) -> EngineConnection:
         """Return a new connection; the name is resolved anew each time."""
         loop = asyncio.get_running_loop()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from swarmproxy.api.swarm_mode import NO_MANAGER, NO_SWARM, NOT_HERE
+from swarmproxy.api.swarm_mode import NO_SWARM, NOT_HERE
+from swarmproxy.cluster.swarms import NO_MANAGER
 from tests.api.image_front import Front, front
 from tests.cluster.image_daemon import ImageDaemon
 

@@ -8,6 +8,7 @@ import pytest
 
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.engine.validate import own_version, parse_version
+from swarmproxy.model.swarm import SwarmPart
 from swarmproxy.wire.address import Address
 from tests.engine.harness import QUICK, Recorder, eventually, followed, member
 from tests.engine.scripted import ScriptedEngine
@@ -35,6 +36,28 @@ async def test_facts(scripted: ScriptedEngine, recorder: Recorder) -> None:
         assert engine.updated_at > 0
         assert list(engine.images) == ["sha256:aa"]
     assert recorder.states == [State.HEALTHY, State.DISCONNECTED]
+
+
+async def test_part_in_a_swarm(scripted: ScriptedEngine, recorder: Recorder) -> None:
+    """Its part in a swarm is known, and read again when somebody asks for that; who listens hears of another one."""
+    manager = {"NodeID": "n1", "Addr": "10.0.0.1:2377"}
+    leading = {"NodeID": "n1", "NodeAddr": "10.0.0.1", "LocalNodeState": "active", "ControlAvailable": True}
+    async with member(scripted, recorder) as engine:
+        told: list[SwarmPart | None] = []
+        engine.on_swarm = lambda: told.append(engine.facts.swarm if engine.facts is not None else None)
+        assert engine.facts is not None
+        assert (engine.facts.swarm, engine.facts.swarm_state) == (None, "inactive")
+        scripted.info_fields["Swarm"] = {**leading, "RemoteManagers": [manager], "Cluster": {"ID": "c1"}}
+        await engine.refresh_specs()
+        [part] = told
+        assert part is not None
+        assert (part.node_id, part.is_manager, part.managers, part.cluster_id) == ("n1", True, frozenset(["n1"]), "c1")
+        assert (part.address, part.manager_addresses) == ("10.0.0.1", ("10.0.0.1:2377",))
+        await engine.refresh_specs()
+        assert told == [part]
+        scripted.info_fields["Swarm"] = {"LocalNodeState": "locked", "NodeID": ""}
+        await engine.refresh_specs()
+        assert (told[1:], engine.facts.swarm, engine.facts.swarm_state) == ([None], None, "locked")
 
 
 async def test_everything_is_seen_first(scripted: ScriptedEngine, recorder: Recorder) -> None:
