@@ -24,6 +24,7 @@ from swarmproxy.api import app as api
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
 from swarmproxy.cluster.explaining import Explainer
+from swarmproxy.cluster.forming import Forming
 from swarmproxy.cluster.image_facts import ImageFacts
 from swarmproxy.cluster.image_moves import ImageMover
 from swarmproxy.cluster.images import Pulls
@@ -76,6 +77,7 @@ async def _manage(settings: Settings) -> int:
         return Engine(address, settings=settings.engine, tls=context, observer=cluster, claim=cluster.claim)
 
     cluster = Cluster(build, time.time)
+    cluster.swarms.mode = settings.swarm_mode
     placement = Placement(cluster, _ranking(settings), Pulls(), new_swarm_id, create_retries=settings.create_retry)
     placement.image_facts = ImageFacts(cluster) if settings.image_platform else None
     placement.image_moves = ImageMover(cluster) if settings.image_move else None
@@ -101,8 +103,9 @@ async def _manage(settings: Settings) -> int:
     mover = Mover(cluster, placement, time.time)
     rescheduling = Rescheduling(cluster, mover, pace=_pace(settings))
     rebalancing = Rebalancing(cluster, mover, rescheduling, _planner(settings))
+    forming = _forming(settings, cluster, lambda: replica is None or replica.leadership.leads)
     explainer = Explainer(placement, _explaining(settings))
-    front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing, rescheduling)
+    front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing, rescheduling, forming)
     server = Server(front, tls=server_tls, drain_timeout_s=settings.drain_timeout_s, shortcut=front.at_once)
     with listening(settings.hosts, settings.socket_group) as sockets:
         campaign: asyncio.Task[None] | None = None
@@ -127,9 +130,12 @@ async def _manage(settings: Settings) -> int:
                 moving = tasks.create_task(rescheduling.run(), name="rescheduling")
                 if replica is not None:
                     campaign = tasks.create_task(replica.run(), name="replica")
+                forms = tasks.create_task(forming.run(), name="forming") if forming is not None else None
                 await server.serve(sockets)
                 following.cancel()
                 keeping.cancel()
+                if forms is not None:
+                    forms.cancel()
                 if replica is not None:
                     await replica.close()
         except* DiscoveryRefusedError as refusals:
@@ -142,6 +148,13 @@ def _pace(settings: Settings) -> Pace:
     """Return how patient rescheduling is; a manager that is alone has no predecessor to wait for."""
     pace = Pace(after_s=settings.reschedule_after_s)
     return pace if settings.replication is not None else replace(pace, settle_s=0.0)
+
+
+def _forming(settings: Settings, cluster: Cluster, leads: Callable[[], bool]) -> Forming | None:
+    """Return what makes the members one swarm, if the operator wants that."""
+    if settings.swarm_mode != "auto":
+        return None
+    return Forming(cluster, leads=leads, managers=settings.swarm_managers, after_s=settings.reschedule_after_s)
 
 
 def _planner(settings: Settings) -> Planner:

@@ -11,6 +11,7 @@ from swarmproxy.api import (
     networks,
     plugins,
     prunes,
+    swarm_forming,
     swarm_mode,
     system,
     volumes,
@@ -22,6 +23,7 @@ from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.disk_usage import DiskUsage
 from swarmproxy.cluster.explaining import Explainer
+from swarmproxy.cluster.forming import Forming
 from swarmproxy.cluster.network_making import NetworkMaker
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.cluster.rebalancing import Rebalancing
@@ -37,6 +39,7 @@ ROUTES = (
     images,
     networks,
     adapted,
+    swarm_forming,
     swarm_mode,
     disk_usage,
     prunes,
@@ -54,6 +57,7 @@ def build(
     books: Bookkeeping | None = None,
     rebalancing: Rebalancing | None = None,
     rescheduling: Rescheduling | None = None,
+    forming: Forming | None = None,
 ) -> Dispatch:
     """Return the ASGI application for one cluster. Without `books`, what operators say is kept in memory."""
     app = FastAPI(title="swarmproxy", openapi_url=None, redirect_slashes=False)
@@ -65,6 +69,7 @@ def build(
     app.state.explainer = explainer
     app.state.rebalancing = rebalancing
     app.state.rescheduling = rescheduling
+    app.state.forming = forming
     app.state.disk_usage = DiskUsage(cluster)
     app.state.books = books if books is not None else Bookkeeping(cluster.book)
     app.state.leadership = replica.leadership if replica is not None else None

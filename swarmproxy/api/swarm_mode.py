@@ -6,34 +6,16 @@ Source: moby, daemon/cluster/cluster.go and errors.go.
 from fastapi import APIRouter, Response
 
 from swarmproxy.cluster.swarms import NO_MANAGER
-from swarmproxy.errors import NoSwarm, NotSupported
+from swarmproxy.errors import NoSwarm
 
 router = APIRouter()
 
-NO_SWARM = "This node is not part of a swarm"
-NOT_HERE = (
-    "swarmproxy makes no swarm of its nodes: run `docker swarm init` or `docker swarm join` on the engines themselves"
-)
 KINDS = ("nodes", "services", "tasks", "secrets", "configs")
-
-
-@router.post("/swarm/init")
-@router.post("/swarm/join")
-async def found() -> Response:
-    """Refuse: it would be one node's swarm, and nobody said whose."""
-    raise NotSupported(NOT_HERE)
-
-
-@router.post("/swarm/leave")
-async def leave() -> Response:
-    """Answer that there is none to leave."""
-    raise NoSwarm(NO_SWARM)
 
 
 @router.get("/swarm")
 @router.get("/swarm/unlockkey")
 @router.post("/swarm/update")
-@router.post("/swarm/unlock")
 async def manage() -> Response:
     """Answer that no manager is here."""
     raise NoSwarm(NO_MANAGER)

@@ -188,6 +188,22 @@ class EngineClient:
         """Return the body of an exec instance's inspect."""
         return await self.get_raw(f"/exec/{quote(exec_id, safe='')}/json")
 
+    async def init_swarm(self, body: bytes) -> bytes:
+        """Make the engine the first manager of a new swarm; return the answer, its node ID as JSON."""
+        return (await self._request("POST", "/swarm/init", headers=JSON, content=body)).content
+
+    async def join_swarm(self, body: bytes) -> None:
+        """Have the engine join a swarm. It answers when it takes part, or after 20 s, and goes on trying then."""
+        await self._request("POST", "/swarm/join", headers=JSON, content=body)
+
+    async def leave_swarm(self) -> None:
+        """Have the engine leave its swarm, with or without the others' consent; its tasks end."""
+        await self._request("POST", "/swarm/leave", params={"force": "1"})
+
+    async def unlock_swarm(self, body: bytes) -> None:
+        """Give the engine the key, which is in `body`, that its part in a swarm is locked with."""
+        await self._request("POST", "/swarm/unlock", headers=JSON, content=body)
+
     async def close(self) -> None:
         """Give up the httpx client. The pool is its owner's to close."""
         if self._lazy_http is not None:

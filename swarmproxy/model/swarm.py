@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 INACTIVE = "inactive"
 ACTIVE = "active"
+LOCKED = "locked"
 
 # What an engine says when it did not even begin with a request, since it could not have decided anything.
 # Source: moby, daemon/cluster/errors.go and cluster.go; swarmkit, manager/state/raft/raft.go.

@@ -2,7 +2,8 @@
 
 import pytest
 
-from swarmproxy.api.swarm_mode import NO_SWARM, NOT_HERE
+from swarmproxy.api.swarm_forming import NOT_FORMED
+from swarmproxy.cluster.forming import NO_SWARM
 from swarmproxy.cluster.swarms import NO_MANAGER
 from tests.api.image_front import Front, front
 from tests.cluster.image_daemon import ImageDaemon
@@ -33,7 +34,7 @@ async def test_as_an_engine_in_no_swarm() -> None:
 
 @pytest.mark.parametrize("request_", ["POST /swarm/init", "POST /swarm/join"])
 async def test_no_swarm_is_made(request_: str) -> None:
-    """A swarm is made on engines, not through us: nobody could say which of them it should be."""
+    """Unless the operator lets us form one, a swarm is made on engines: nobody could say which of them it should be."""
     async with front([daemon := ImageDaemon()]) as manager:
-        assert await ask(manager, request_) == (501, NOT_HERE)
+        assert await ask(manager, request_) == (501, NOT_FORMED)
         assert not any("/swarm" in target for target in daemon.targets)

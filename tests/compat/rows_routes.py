@@ -102,7 +102,7 @@ async def networks(standing: Front) -> None:
     why="Clients look there by themselves, as compose does, and know what to make of an engine that is in no swarm.",
 )
 async def swarm_mode(standing: Front) -> None:
-    """503 in the words of an engine that is in no swarm; 501 for making one through us."""
+    """503 in the words of an engine that is in no swarm; 501 for making one, unless `swarm.mode=auto` allows that."""
     for request, (status, text) in await _ask(standing, SWARM_MODE):
         assert (status, text.startswith("This node is not a swarm manager.")) == (503, True), request
     for request, (status, _) in await _ask(standing, "POST /swarm/init|POST /swarm/join"):
