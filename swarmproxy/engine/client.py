@@ -2,9 +2,9 @@
 
 import asyncio
 import http
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -16,11 +16,18 @@ from swarmproxy.wire.address import Address
 from swarmproxy.wire.fetch import Answer, fetch, stream
 from swarmproxy.wire.pool import Pool
 from swarmproxy.wire.transport import PoolTransport
+from swarmproxy.wire.whole import Pipeline, WholeAnswer
 
 T = TypeVar("T")
 
 MESSAGE_LIMIT = 8192  # characters of an engine's error that we pass on
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
+CONTAINERS, IMAGES, NETWORKS, VOLUMES = LISTS = (
+    "/containers/json?all=1",
+    "/images/json?all=1",  # intermediate ones included
+    "/networks",
+    "/volumes",
+)
 JSON = {"Content-Type": "application/json"}
 
 
@@ -33,6 +40,42 @@ class Created(msgspec.Struct, frozen=True):
 
 class _Message(msgspec.Struct):
     message: str | None = None
+
+
+class Calls:
+    """Several reads that were sent together. Their bodies come one by one, in the order of the calls."""
+
+    __slots__ = ("_client", "_pipeline", "_targets")
+
+    def __init__(self, client: "EngineClient", pipeline: Pipeline, targets: Sequence[str]) -> None:
+        self._client = client
+        self._pipeline = pipeline
+        self._targets = iter(targets)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipeline.close()
+
+    async def next_answer(self, *, counts: bool = True) -> WholeAnswer:
+        """Return the next answer. Raises as every call; after EngineError the next one still comes.
+
+        Unless it `counts`, that no answer comes says nothing of the engine.
+        """
+        target = next(self._targets)
+        try:
+            answer = await self._pipeline.next()
+        except EngineUnreachable as error:
+            raise self._client.unreachable(error, counts=counts) from error
+        self._client.answered()
+        if answer.head.status >= 400:
+            raise engine_error(answer.head.status, answer.body, target)
+        return answer
+
+    async def next(self, *, counts: bool = True) -> bytes:
+        """Return the body of the next answer, likewise."""
+        return (await self.next_answer(counts=counts)).body
 
 
 class EngineClient:
@@ -55,7 +98,7 @@ class EngineClient:
         self._address = address
         self._pool = pool
         self._settings = settings
-        self._on_answer = on_answer
+        self._on_answer = self.answered = on_answer
         self._on_failure = on_failure
         self._lazy_http: httpx.AsyncClient | None = None
         self.api_version = ""  # of our own paths; empty: unversioned, until the engine is known
@@ -84,33 +127,36 @@ class EngineClient:
         """Return the body of `/info`."""
         return (await self._fetch("/info", timeout_s or self._settings.step_timeout_s)).body
 
+    def who_it_is(self, *, timeout_s: float) -> Calls:
+        """Ask for `/_ping`, `/version` and `/info`, each within `timeout_s`. Used as a context manager."""
+        return self._together(("/_ping", "/version", "/info"), timeout_s)
+
     # -- reading what it holds
 
-    async def list_containers(self, container_id: str = "") -> bytes:
-        """Return the body of `/containers/json`, in every state: all containers, or the one with this ID."""
-        query = {"all": "1"}
-        if container_id:
-            query["filters"] = msgspec.json.encode({"id": [container_id]}).decode()
+    def lists(self, *paths: str) -> Calls:
+        """Ask for several of LISTS. Used as a context manager."""
+        return self._together([self._versioned(path) for path in paths], self._settings.list_timeout_s)
+
+    def inspects(self, container_ids: Iterable[str]) -> Calls:
+        """Ask for the inspects of containers. Used as a context manager."""
+        before, after = self._versioned("/containers/"), "/json"
+        targets = [f"{before}{quote(each, safe='')}{after}" for each in container_ids]
+        return self._together(targets, self._settings.step_timeout_s)
+
+    async def list_container(self, container_id: str) -> bytes:
+        """Return the body of `/containers/json` with nothing but this container, in whatever state."""
+        query = {"all": "1", "filters": msgspec.json.encode({"id": [container_id]}).decode()}
         path = self._versioned(f"/containers/json?{urlencode(query)}")
-        timeout_s = self._settings.step_timeout_s if container_id else self._settings.list_timeout_s
-        return (await self._fetch(path, timeout_s)).body
+        return (await self._fetch(path, self._settings.step_timeout_s)).body
 
     async def inspect_container(self, container_id: str) -> bytes:
         """Return the body of the container's inspect. That it does not come says nothing of the engine."""
         path = self._versioned(f"/containers/{quote(container_id, safe='')}/json")
         return (await self._fetch(path, self._settings.step_timeout_s, counts=False)).body
 
-    async def list_images(self) -> bytes:
-        """Return the body of `/images/json`, intermediate images included."""
-        return (await self._fetch(self._versioned("/images/json?all=1"), self._settings.list_timeout_s)).body
-
-    async def list_networks(self) -> bytes:
-        """Return the body of `/networks`."""
-        return (await self._fetch(self._versioned("/networks"), self._settings.list_timeout_s)).body
-
-    async def list_volumes(self) -> bytes:
-        """Return the body of `/volumes`. A volume plugin that hangs must not make the engine unhealthy."""
-        return (await self._fetch(self._versioned("/volumes"), self._settings.list_timeout_s, counts=False)).body
+    async def list(self, path: str, *, counts: bool = True) -> bytes:
+        """Return the body of one of LISTS. Unless it `counts`, that it does not come says nothing of the engine."""
+        return (await self._fetch(self._versioned(path), self._settings.list_timeout_s, counts=counts)).body
 
     @asynccontextmanager
     async def events(self, *, since: str = "") -> AsyncIterator[AsyncIterator[bytes]]:
@@ -136,7 +182,7 @@ class EngineClient:
         except EngineUnreachable as error:
             if opened:
                 raise
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
 
     # -- control
 
@@ -229,6 +275,9 @@ class EngineClient:
             )
         return self._lazy_http
 
+    def _together(self, targets: Sequence[str], timeout_s: float) -> Calls:
+        return Calls(self, Pipeline(self._pool, targets, timeout_s=timeout_s), targets)
+
     def _versioned(self, path: str) -> str:
         return f"/v{self.api_version}{path}" if self.api_version else path
 
@@ -241,7 +290,7 @@ class EngineClient:
         try:
             answer = await fetch(self._pool, "GET", target, headers=headers, timeout_s=timeout_s)
         except EngineUnreachable as error:
-            raise self._unreachable(error, counts=counts) from error
+            raise self.unreachable(error, counts=counts) from error
         self._on_answer()
         if answer.status >= 400:
             raise engine_error(answer.status, answer.body, target)
@@ -268,15 +317,15 @@ class EngineClient:
                 response = await self._http.send(request)
         except TimeoutError as error:
             late = EngineUnreachable(f"no answer to {request.method} {request.url.path} within {timeout_s:g} s")
-            raise self._unreachable(late) from error
+            raise self.unreachable(late) from error
         except (httpx.HTTPError, EngineUnreachable) as error:
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
         self._on_answer()
         if response.status_code >= 400:
             raise engine_error(response.status_code, response.content, request.url.path)
         return response
 
-    def _unreachable(self, cause: Exception, *, counts: bool = True) -> EngineUnreachable:
+    def unreachable(self, cause: Exception, *, counts: bool = True) -> EngineUnreachable:
         """Return the failure in the words that clients know, with the cause in brackets, and count it.
 
         Source: classic Swarm 1.2, cluster/engine.go.

@@ -322,10 +322,12 @@ class Engine:
         except TimeoutError as error:
             reason = follower.error or f"no answer within {step_timeout_s:g} s"
             raise EngineUnreachable(f"the events of {self.address} cannot be followed: {reason}") from error
-        lists = self._refresher.ask_lists()
         await self._refresher.sync(full=True)
-        # a slow list, of images for instance, is not worth waiting for: it is taken in when it comes
-        await asyncio.wait(lists, timeout=step_timeout_s)
+        try:
+            async with asyncio.timeout(step_timeout_s):
+                await self._refresher.read_lists()
+        except (TimeoutError, SwarmError):
+            self._refresher.ask_lists()  # a slow list, of images for instance, is not worth waiting for
 
     async def _ping(self) -> None:
         await self.client.ping(keep=self._keeps_probes)

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
+from itertools import islice
 
-from swarmproxy.engine.client import EngineClient
+from swarmproxy.engine.client import CONTAINERS, IMAGES, LISTS, NETWORKS, VOLUMES, Calls, EngineClient
 from swarmproxy.engine.coalesce import Coalescer
 from swarmproxy.engine.inventory import Inventory, Listed, read_list
 from swarmproxy.engine.settings import EngineSettings, jittered
@@ -44,11 +46,12 @@ class Refresher:
         self._circumstances = circumstances  # skew in nanoseconds, IP address
         self._wake = asyncio.Event()
         self._full = self._specs = False
-        self._seen: dict[str, int] = {}  # hash of each list as it was taken in last
+        self._readings = 0
+        self._seen: dict[str, tuple[int, int | None]] = {}  # number and hash of each list as it was taken in last
         self.containers = Coalescer(self._read_one, limit=settings.inspects, name=f"inspect {address}")
-        self.images = Coalescer(self._read_images, limit=1, name=f"images {address}")
-        self.networks = Coalescer(self._read_networks, limit=1, name=f"networks {address}")
-        self.volumes = Coalescer(self._read_volumes, limit=1, name=f"volumes {address}")
+        self.images = Coalescer(lambda _: self._read_list(IMAGES), limit=1, name=f"images {address}")
+        self.networks = Coalescer(lambda _: self._read_list(NETWORKS), limit=1, name=f"networks {address}")
+        self.volumes = Coalescer(lambda _: self._read_list(VOLUMES), limit=1, name=f"volumes {address}")
         self.specs = Coalescer(lambda _key: read_specs(), limit=1, name=f"specs {address}")
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
@@ -70,9 +73,16 @@ class Refresher:
     def _lists(self) -> tuple[Coalescer[None], ...]:
         return self.images, self.networks, self.volumes
 
-    def ask_lists(self) -> list[asyncio.Future[None]]:
-        """Have images, networks and volumes read now, side by side; return the outcome of each."""
-        return [each.ask("") for each in self._lists]
+    async def read_lists(self) -> None:
+        """Read images, networks and volumes. Raises the first failure."""
+        number = self._begin()
+        with self._client.lists(IMAGES, NETWORKS, VOLUMES) as bodies:
+            await self._take_lists(bodies, number)
+
+    def ask_lists(self) -> None:
+        """Have images, networks and volumes read one by one; nobody waits for it."""
+        for each in self._lists:
+            each.ask("")
 
     def request(self, *, full: bool = False, specs: bool = False) -> None:
         """Have the list read soon, every container if `full`, and what the engine is if `specs`."""
@@ -104,10 +114,11 @@ class Refresher:
                     specs_at = now
                     full |= self._full
                     self._full = False
-                await self.sync(full=full)
-                for outcome in await asyncio.gather(*map(asyncio.shield, self.ask_lists()), return_exceptions=True):
-                    if isinstance(outcome, BaseException):
-                        raise outcome
+                if full:
+                    await self.sync(full=True)
+                    await self.read_lists()
+                else:
+                    await self._look()
             except SwarmError as error:
                 self._full |= full
                 self._specs |= specs
@@ -137,12 +148,24 @@ class Refresher:
 
     async def sync(self, *, full: bool) -> None:
         """Read the list of containers, and inspect those that are new or changed, or all if `full`."""
-        inventory = self._inventory
-        with inventory.reading() as number:
-            listed = read_list(await self._client.list_containers())
-            inventory.keep_only({each.id for each in listed}, number)
-            stale = [each for each in listed if full or each.state == RESTARTING or not inventory.is_current(each)]
+        with self._inventory.reading() as number:
+            stale = self._stale(await self._client.list(CONTAINERS), number, full=full)
             await self._inspect_all(stale, number)
+
+    async def _look(self) -> None:
+        """Read all lists with one request after the other on its way, and inspect what is new or changed."""
+        lists = self._begin()
+        with self._inventory.reading() as number, self._client.lists(*LISTS) as bodies:
+            stale = self._stale(await bodies.next(), number, full=False)
+            await self._inspect_all(stale, number)
+            await self._take_lists(bodies, lists)
+
+    def _stale(self, body: bytes, number: int, *, full: bool) -> list[Listed]:
+        """Take in a list of containers; return those that are to be inspected."""
+        inventory = self._inventory
+        listed = read_list(body)
+        inventory.keep_only({each.id for each in listed}, number)
+        return [each for each in listed if full or each.state == RESTARTING or not inventory.is_current(each)]
 
     async def _inspect_all(self, listed: list[Listed], number: int) -> None:
         readers = min(self._settings.inspects, -(-len(listed) // ITEMS_PER_READER))
@@ -165,58 +188,71 @@ class Refresher:
         It is not raised: a task that fails while its group is being left marks the parent as cancelled for good
         (Python 3.11).
         """
-        for each in listed:
-            if failures:
-                return
-            if self._inventory.is_known_since(each.id, number):
-                continue
-            try:
-                await self._inspect(each, number)
-            except EngineUnreachable as error:
-                # engines are known to hang on one container: it must not take the others with it
+        while batch := deque(islice(listed, ITEMS_PER_READER)):
+            while batch:
+                if failures:
+                    return
                 try:
-                    await self._client.ping()
-                except SwarmError as gone:
-                    failures.append(gone)
-                log.warning(
-                    "container cannot be inspected",
-                    extra={"addr": self._address, "container": each.id, "error": str(error)},
-                )
-            except Exception as error:  # noqa: BLE001 - raised by whoever started us
-                failures.append(error)
+                    await self._inspect_batch(batch, number)
+                except EngineUnreachable as error:
+                    # engines are known to hang on one container: it must not take the others with it
+                    try:
+                        await self._client.ping()
+                    except SwarmError as gone:
+                        failures.append(gone)
+                    self._warn("container cannot be inspected", batch.popleft().id, error)
+                except Exception as error:  # noqa: BLE001 - raised by whoever started us
+                    failures.append(error)
 
-    async def _inspect(self, listed: Listed, number: int) -> Container | None:
-        """Take in one container; return it, None if it has gone meanwhile."""
-        try:
-            body = await self._client.inspect_container(listed.id)
-        except EngineError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                self._inventory.drop(listed.id)
-            else:  # a broken container; it is tried again with the next list
-                log.warning(
-                    "container cannot be inspected",
-                    extra={"addr": self._address, "container": listed.id, "error": str(error)},
-                )
-            return None
+    async def _inspect_batch(self, batch: deque[Listed], number: int) -> None:
+        """Inspect the containers of `batch`, and take each out that has been dealt with. Raises as a call."""
+        known = self._inventory.is_known_since
+        for each in [each for each in batch if known(each.id, number)]:
+            batch.remove(each)
+        with self._client.inspects([each.id for each in batch]) as bodies:
+            while batch:
+                try:
+                    body = await bodies.next(counts=False)
+                except EngineError as error:
+                    self._not_inspected(batch[0], error)
+                else:
+                    self._take_container(batch[0], body, number)
+                batch.popleft()
+
+    def _not_inspected(self, listed: Listed, error: EngineError) -> None:
+        """Drop a container that has gone; one that is broken is tried again with the next list."""
+        if error.status == HTTPStatus.NOT_FOUND:
+            self._inventory.drop(listed.id)
+        else:
+            self._warn("container cannot be inspected", listed.id, error)
+
+    def _take_container(self, listed: Listed, body: bytes, number: int) -> Container | None:
+        """Take in a container and its inspect; return it, None if it has gone meanwhile or cannot be read."""
         skew_ns, ip = self._circumstances()
         try:
             container = read_container(listed.item, body, skew_ns=skew_ns, ip=ip)
         except SwarmError as error:
-            log.warning(
-                "container cannot be read",
-                extra={"addr": self._address, "container": listed.id, "error": str(error)},
-            )
+            self._warn("container cannot be read", listed.id, error)
             return None
         return self._inventory.put(container, listed.key, number)
+
+    def _warn(self, message: str, container_id: str, error: SwarmError) -> None:
+        extra = {"addr": self._address, "container": container_id, "error": str(error)}
+        log.warning(message, extra=extra)
 
     async def _read_one(self, container_id: str) -> Container | None:
         """Read one container now: its element of the list, then its inspect."""
         try:
             with self._inventory.reading() as number:
-                listed = read_list(await self._client.list_containers(container_id))
+                listed = read_list(await self._client.list_container(container_id))
                 for each in listed:
                     if each.id == container_id:
-                        return await self._inspect(each, number)
+                        try:
+                            body = await self._client.inspect_container(container_id)
+                        except EngineError as error:
+                            self._not_inspected(each, error)
+                            return None
+                        return self._take_container(each, body, number)
                 self._inventory.drop(container_id)
                 return None
         except SwarmError as error:
@@ -227,23 +263,38 @@ class Refresher:
             self._inventory.doubt(container_id)
             raise
 
-    async def _read_images(self, _key: str) -> None:
-        body = await self._client.list_images()
-        if self._is_news("images", body):
+    async def _read_list(self, what: str) -> None:
+        number = self._begin()
+        self._take(what, await self._client.list(what, counts=what != VOLUMES), number)
+
+    async def _take_lists(self, bodies: Calls, number: int) -> None:
+        """Take in images, networks and volumes, in this order. Raises the first failure."""
+        failure: EngineError | None = None
+        for what in (IMAGES, NETWORKS, VOLUMES):
+            try:
+                self._take(what, await bodies.next(counts=what != VOLUMES), number)
+            except EngineError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    def _begin(self) -> int:
+        """Return the number of a reading of lists that begins now."""
+        self._readings += 1
+        return self._readings
+
+    def _take(self, what: str, body: bytes, number: int) -> None:
+        """Take in a list, unless it is the same as before, or a later reading came first."""
+        seen, digest = self._seen.get(what, (0, None)), hash(body)
+        if number < seen[0]:
+            return
+        self._seen[what] = number, digest
+        if seen[1] == digest:
+            return
+        if what == IMAGES:
             self._inventory.take_images(read_images(body))
             self._inventory.touch()
-
-    async def _read_networks(self, _key: str) -> None:
-        body = await self._client.list_networks()
-        if self._is_news("networks", body):
+        elif what == NETWORKS:
             self._inventory.take_networks(read_networks(body))
-
-    async def _read_volumes(self, _key: str) -> None:
-        body = await self._client.list_volumes()
-        if self._is_news("volumes", body):
+        else:
             self._inventory.take_volumes(read_volumes(body))
-
-    def _is_news(self, what: str, body: bytes) -> bool:
-        """Return whether the list differs from the one before."""
-        before, self._seen[what] = self._seen.get(what), hash(body)
-        return self._seen[what] != before

@@ -157,11 +157,12 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
     say.
     """
     ip = await resolve(address, timeout_s=timeout_s)
-    pinged = await client.ping(timeout_s=timeout_s)
-    version_body = await client.version(timeout_s=timeout_s)
-    version = client.decode(version_body, _Version, "/version")
     asked_ns = time.time_ns()
-    info_body = await client.info(timeout_s=timeout_s)
+    with client.who_it_is(timeout_s=timeout_s) as answers:
+        pinged = (await answers.next_answer()).headers.get("api-version", "")
+        version_body = await answers.next()
+        version = client.decode(version_body, _Version, "/version")
+        info_body = await answers.next()
     midpoint_ns = (asked_ns + time.time_ns()) // 2
     info = client.decode(info_body, _Info, "/info")
     swarm_info = bytes(info.Swarm)

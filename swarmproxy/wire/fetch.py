@@ -11,6 +11,7 @@ from swarmproxy.wire.answer import AnswerReader
 from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import AnswerHead
 from swarmproxy.wire.pool import EngineConnection, Pool
+from swarmproxy.wire.whole import MAX_BODY_BYTES, Reading, connect
 
 Body = bytes | AsyncIterable[bytes]
 
@@ -65,11 +66,7 @@ class Streaming(AnswerReader):
     @property
     def headers(self) -> dict[str, str]:
         """Return the headers, names in lower case; the values of a repeated one are joined by commas."""
-        found: dict[str, str] = {}
-        for raw_name, raw_value in self.final_head().fields.headers:
-            name, value = raw_name.decode("ascii"), raw_value.decode("utf-8", "replace")
-            found[name] = f"{found[name]}, {value}" if name in found else value
-        return found
+        return self.final_head().named()
 
     @property
     def is_over(self) -> bool:
@@ -244,26 +241,40 @@ async def fetch(
     headers: Sequence[tuple[str, str]] = (),
     body: bytes = b"",
     timeout_s: float,
-    max_body_bytes: int = 256 * 1024 * 1024,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Answer:
     """Return the engine's answer, whatever its status.
 
     A GET or HEAD that meets a closed pooled connection is sent once more.
     Raises EngineUnreachable without a whole answer within `timeout_s`, or with a body over `max_body_bytes`.
     """
-    async with _deadline(pool, timeout_s):
-        answer = await _ask(pool, method, target, headers, body, None)
-        blocks: list[bytes] = []
-        size = 0
+    request = _request(pool, method, target, headers, body)
+    repeatable = method in _CAN_BE_SENT_AGAIN
+    loop = asyncio.get_running_loop()
+    due = loop.time() + timeout_s
+    fresh = False
+    while True:
+        connection = await connect(pool, timeout_s=due - loop.time(), fresh=fresh, only_once=not repeatable)
+        reading = Reading(
+            connection,
+            1,
+            timeout_s=due - loop.time(),
+            to_head=method == "HEAD",
+            max_body_bytes=max_body_bytes,
+        )
+        connection.transport.write(request)
         try:
-            async for block in answer:
-                size += len(block)
-                if size > max_body_bytes:
-                    raise EngineUnreachable(f"engine {pool.address} sent more than {max_body_bytes} bytes")
-                blocks.append(block)
+            await reading.wait()
         finally:
-            answer.end()
-        return Answer(answer.status, answer.headers, b"".join(blocks))
+            reading.end()
+        if reading.answers:
+            whole = reading.answers.popleft()
+            return Answer(whole.head.status, whole.headers, whole.body)
+        if reading.is_late:
+            raise EngineUnreachable(f"engine {pool.address} did not answer within {timeout_s:g} s") from reading.error
+        if fresh or not connection.reused or reading.is_amid_answer or not repeatable:
+            raise reading.error or EngineUnreachable(f"engine {pool.address} ended its answer")
+        fresh = True
 
 
 @asynccontextmanager
@@ -320,14 +331,19 @@ async def _begin(
         async with _deadline(pool, timeout_s):
             connection = await pool.acquire(fresh=True)
     answer = Streaming(connection, method)
+    answer.body_sent = body is not None
+    connection.transport.write(_request(pool, method, target, headers, body))
+    return answer
+
+
+def _request(pool: Pool, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes | None) -> bytes:
+    """Return the bytes of a request; with `body` None the body follows."""
     lines = [f"{method} {target} HTTP/1.1\r\n".encode(), pool.host_header]
     lines += [f"{name}: {value}\r\n".encode() for name, value in headers]
     if body is None:
-        answer.body_sent = False
         if not any(name.lower() == "content-length" for name, _ in headers):
             lines.append(b"Transfer-Encoding: chunked\r\n")
         body = b""
     elif body or method in _HAS_BODY_AS_A_RULE:
         lines.append(b"Content-Length: %d\r\n" % len(body))
-    connection.transport.write(b"".join((*lines, b"\r\n", body)))
-    return answer
+    return b"".join((*lines, b"\r\n", body))

@@ -83,6 +83,14 @@ class AnswerHead:
                 return value.partition(b";")[0].strip().lower()
         return b""
 
+    def named(self) -> dict[str, str]:
+        """Return the headers, names in lower case; the values of a repeated one are joined by commas."""
+        found: dict[str, str] = {}
+        for raw_name, raw_value in self.fields.headers:
+            name, value = raw_name.decode("ascii"), raw_value.decode("utf-8", "replace")
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        return found
+
 
 _kept_requests: dict[bytes, Fields] = {}
 _kept_answers: dict[bytes, AnswerHead] = {}

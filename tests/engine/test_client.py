@@ -123,7 +123,7 @@ async def test_deadline(scripted: ScriptedEngine, client: EngineClient, outcomes
         client.info(timeout_s=0.05),
         client.get_raw("/x", timeout_s=0.05),
         client.create_container("", b"{}"),
-        client.list_containers("abc"),
+        client.list_container("abc"),
     ]
     for call in calls:
         with pytest.raises(EngineUnreachable) as caught:

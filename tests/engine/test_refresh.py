@@ -83,6 +83,29 @@ async def test_many_containers(scripted: ScriptedEngine, recorder: Recorder) -> 
         assert scripted.connections <= 1 + 4 + 1  # the events, the readers, the images
 
 
+async def test_work_of_a_start(scripted: ScriptedEngine, recorder: Recorder) -> None:
+    """A start asks each question once, over two connections: that of the events, and one for all else."""
+    ids = [scripted.add(f"c{number}", tell=False) for number in range(30)]
+    async with member(scripted, recorder):
+        once = ["/_ping", "/version", "/info", "/events", "/containers/json", "/images/json", "/networks", "/volumes"]
+        expected = [f"GET {path}" for path in (*once, *(f"/containers/{each}/json" for each in ids))]
+        assert sorted(scripted.requests) == sorted(expected)
+        assert scripted.connections == 2
+
+
+async def test_work_of_a_refresh(scripted: ScriptedEngine, recorder: Recorder) -> None:
+    """A refresh that finds nothing new asks for the four lists, over one connection."""
+    scripted.add("web", tell=False)
+    async with member(scripted, recorder, refresh_min_s=OFTEN, refresh_max_s=OFTEN, probe_s=600.0):
+        before = len(scripted.requests)
+        await eventually(lambda: len(scripted.requests) >= before + 12)
+        lists = {f"GET {path}" for path in ("/containers/json", "/images/json", "/networks", "/volumes")}
+        assert {request: scripted.requests[before : before + 12].count(request) for request in lists} == dict.fromkeys(
+            lists, 3
+        )
+        assert scripted.connections == 2
+
+
 async def test_events_are_coalesced(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """Ten events of one container cost two readings, and the last state is what is known."""
     container_id = scripted.add("web", tell=False)
