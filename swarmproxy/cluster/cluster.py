@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from swarmproxy.cluster.builds import Builds
 from swarmproxy.cluster.credentials import Credentials
@@ -86,6 +87,7 @@ class Cluster:
     swarms: Swarms = field(init=False)
     _tasks: asyncio.TaskGroup | None = None
     _present: set[Engine] = field(default_factory=set)
+    _by_daemon: WeakValueDictionary[str, Engine] = field(default_factory=WeakValueDictionary)  # who claimed its ID last
     _newest_of_each: frozenset[str] | None = None  # the newest API version of each engine; None: to be counted
 
     def __post_init__(self) -> None:
@@ -163,12 +165,14 @@ class Cluster:
         One daemon behind two addresses must count once: classic took it for two nodes, and its clean-up of
         duplicates then removed running containers.
         """
-        for other in self.engines():
-            if other is not engine and other.facts is not None and other.facts.id == facts.id and other.is_member:
-                return (
-                    f"Engine ID {facts.id} of {engine.address} is in the cluster already as {other.name} at "
-                    f"{other.address}: the same daemon under two addresses, or a copied /etc/docker/key.json"
-                )
+        other = self._by_daemon.get(facts.id, engine)
+        is_same = other.facts is not None and other.facts.id == facts.id
+        if other is not engine and other in self._present and other.is_member and is_same:
+            return (
+                f"Engine ID {facts.id} of {engine.address} is in the cluster already as {other.name} at "
+                f"{other.address}: the same daemon under two addresses, or a copied /etc/docker/key.json"
+            )
+        self._by_daemon[facts.id] = engine
         return None
 
     def container_seen(self, engine: Engine, container: Container) -> None:

@@ -1,10 +1,10 @@
 """Every container of the cluster by what a client may call it: id, unique prefix, name, `node/name`, swarm id."""
 
-import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
+import msgspec
+
+from swarmproxy.cluster.ordered import Ordered
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, Conflict, NotFound
 from swarmproxy.model.container import Container
@@ -12,8 +12,7 @@ from swarmproxy.model.container import Container
 SHORT_ID_LENGTH = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(msgspec.Struct, frozen=True, gc=False):
     """A container and the engine that holds it."""
 
     engine: Engine
@@ -30,11 +29,11 @@ class Index:
 
     def __init__(self) -> None:
         self.by_id: dict[str, Located] = {}
-        self._ids: list[str] = []
-        self._swarm_ids: dict[str, set[str]] = {}
-        self._sorted_swarm_ids: list[str] = []
-        self._names: dict[str, set[str]] = {}
-        self._newest: list[tuple[int, str]] = []  # (-created_ns, id): the order of a listing
+        self._ids: Ordered[str] = Ordered()
+        self._swarm_ids: dict[str, tuple[str, ...]] = {}  # one as a rule, and a set would take far more memory
+        self._sorted_swarm_ids: Ordered[str] = Ordered()
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._newest: Ordered[tuple[int, str]] = Ordered()  # (-created_ns, id): the order of a listing
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -52,14 +51,14 @@ class Index:
         self.by_id[container.id] = Located(engine, container)
         if before is not None:
             return
-        bisect.insort(self._ids, container.id)
-        bisect.insort(self._newest, (-container.created_ns, container.id))
+        self._ids.put(container.id)
+        self._newest.put((-container.created_ns, container.id))
         for name in container.names:
-            self._names.setdefault(name.lstrip("/"), set()).add(container.id)
+            _add(self._names, name.lstrip("/"), container.id)
         if swarm_id := container.swarm_id:
             if swarm_id not in self._swarm_ids:
-                bisect.insort(self._sorted_swarm_ids, swarm_id)
-            self._swarm_ids.setdefault(swarm_id, set()).add(container.id)
+                self._sorted_swarm_ids.put(swarm_id)
+            _add(self._swarm_ids, swarm_id, container.id)
 
     def drop(self, engine: Engine, container_id: str) -> Container | None:
         """Forget a container of `engine` and return it; None if it was not there, or is another engine's."""
@@ -68,14 +67,14 @@ class Index:
             return None
         del self.by_id[container_id]
         container = located.container
-        _take_out(self._ids, container_id)
-        _take_out(self._newest, (-container.created_ns, container_id))
+        self._ids.take(container_id)
+        self._newest.take((-container.created_ns, container_id))
         for name in container.names:
             _discard(self._names, name.lstrip("/"), container_id)
         if swarm_id := container.swarm_id:
             _discard(self._swarm_ids, swarm_id, container_id)
             if swarm_id not in self._swarm_ids:
-                _take_out(self._sorted_swarm_ids, swarm_id)
+                self._sorted_swarm_ids.take(swarm_id)
         return container
 
     def newest_first(self) -> Iterator[Located]:
@@ -148,18 +147,12 @@ class Index:
             return set()
         found = set(self._with_prefix(self._ids, text, most=3))
         for swarm_id in self._with_prefix(self._sorted_swarm_ids, text, most=3):
-            found |= self._swarm_ids[swarm_id]
+            found.update(self._swarm_ids[swarm_id])
         return found
 
     @staticmethod
-    def _with_prefix(ordered: list[str], prefix: str, *, most: int = 2) -> list[str]:
-        start = bisect.bisect_left(ordered, prefix)
-        found: list[str] = []
-        for each in ordered[start : start + most]:
-            if not each.startswith(prefix):
-                break
-            found.append(each)
-        return found
+    def _with_prefix(ordered: Ordered[str], prefix: str, *, most: int = 2) -> list[str]:
+        return [each for each in ordered.start(prefix, most) if each.startswith(prefix)]
 
 
 def _as_one(found: list[Located]) -> Located | None:
@@ -178,16 +171,15 @@ def _progress(container: Container) -> tuple[bool, bool, int]:
     return container.is_running, container.started_ns > 0, container.created_ns
 
 
-def _take_out(ordered: list[Any], value: Any) -> None:
-    """Remove `value` from a sorted list."""
-    at = bisect.bisect_left(ordered, value)
-    if at < len(ordered) and ordered[at] == value:
-        del ordered[at]
+def _add(groups: dict[str, tuple[str, ...]], key: str, member: str) -> None:
+    group = groups.get(key, ())
+    if member not in group:
+        groups[key] = (*group, member)
 
 
-def _discard(groups: dict[str, set[str]], key: str, member: str) -> None:
-    group = groups.get(key)
-    if group is not None:
-        group.discard(member)
-        if not group:
-            del groups[key]
+def _discard(groups: dict[str, tuple[str, ...]], key: str, member: str) -> None:
+    group = tuple(each for each in groups.get(key, ()) if each != member)
+    if group:
+        groups[key] = group
+    else:
+        groups.pop(key, None)

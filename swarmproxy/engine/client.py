@@ -140,7 +140,7 @@ class EngineClient:
     def inspects(self, container_ids: Iterable[str]) -> Calls:
         """Ask for the inspects of containers. Used as a context manager."""
         before, after = self._versioned("/containers/"), "/json"
-        targets = [f"{before}{quote(each, safe='')}{after}" for each in container_ids]
+        targets = [f"{before}{each if each.isalnum() else quote(each, safe='')}{after}" for each in container_ids]
         return self._together(targets, self._settings.step_timeout_s)
 
     async def list_container(self, container_id: str) -> bytes:

@@ -225,8 +225,8 @@ class Engine:
         await asyncio.shield(self._refresher.volumes.ask(""))
 
     async def refresh_lists(self) -> None:
-        """Read images, networks and volumes now, side by side. Raises as `refresh_container`."""
-        await asyncio.gather(*map(asyncio.shield, self._refresher.ask_lists()))
+        """Read images, networks and volumes now. Raises as `refresh_container`."""
+        await self._refresher.read_lists()
 
     # -- its life
 

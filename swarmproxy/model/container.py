@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from sys import intern
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHORT_ID_LENGTH = 12
+SHARED = 4096  # dictionaries of labels, and of networks, that new containers may share with others
 RUNNING_STATES = frozenset({"running", "paused", "restarting"})
 
 
@@ -133,12 +135,14 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
     host = seen.HostConfig or _HostConfig()
     settings = seen.NetworkSettings or _NetworkSettings()
     state_text = _state_of(state, started_ns)
+    for name in ("Names", "Status"):  # these differ from client to client
+        members.pop(name, None)
     if "State" in members:  # from the same moment as the status text
         members["State"] = msgspec.Raw(msgspec.json.encode(state_text))
     primary = (seen.Name or "").removeprefix("/")
     names = tuple(listed.Names or ()) or ((f"/{primary}",) if primary else ())
     health = ((state.Health or _Health()).Status or "none").lower()
-    labels = {intern(key): value or "" for key, value in (config.Labels or {}).items()}
+    labels = _shared_labels(tuple((config.Labels or _NONE).items()))
     return Container(
         id=container_id,
         name=primary or _shortest(names),
@@ -159,19 +163,20 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         cpu_shares=host.CpuShares or 0,
         nano_cpus=host.NanoCpus or 0,
         cpuset=intern(host.CpusetCpus or ""),
-        device_requests=tuple(to_device_request(request) for request in host.DeviceRequests or ()),
+        device_requests=tuple(map(to_device_request, host.DeviceRequests or ())),
         network_mode=intern(host.NetworkMode or ""),
         needs=tuple(_needs(host)),
-        networks={
-            intern(name): intern((endpoint and endpoint.NetworkID) or "")
-            for name, endpoint in (settings.Networks or {}).items()
-        },
+        networks=_shared_networks(
+            tuple((name, (endpoint and endpoint.NetworkID) or "") for name, endpoint in settings.Networks.items())
+            if settings.Networks
+            else ()
+        ),
         mounts=tuple(
             (mount.Name or mount.Source or "", mount.Destination or "") for mount in seen.Mounts or () if mount
         ),
         published=to_port_bindings(host.PortBindings, settings.Ports),
-        exposed=tuple(intern(port) for port in config.ExposedPorts or ()),
-        fields=_join_members(members),
+        exposed=tuple(map(intern, config.ExposedPorts or ())),
+        fields=msgspec.json.encode(members)[1:-1],
         recipe=distil(inspect) if label_names.is_rescheduled(labels) else b"",
     )
 
@@ -301,6 +306,7 @@ class _Inspect(msgspec.Struct, gc=False):
     Mounts: list[_Mount | None] | None = None
 
 
+_NONE: dict[str, str | None] = {}
 _members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _item_decoder = msgspec.json.Decoder(_Item)
 _inspect_decoder = msgspec.json.Decoder(_Inspect)
@@ -343,10 +349,13 @@ def _is_unspecified(address: object) -> bool:
         return False
 
 
-def _join_members(members: dict[str, msgspec.Raw]) -> bytes:
-    """Return the members as JSON text without the braces, but for those that differ from client to client."""
-    return b",".join(
-        msgspec.json.encode(name) + b":" + bytes(raw)
-        for name, raw in members.items()
-        if name not in ("Names", "Status")
-    )
+@lru_cache(maxsize=SHARED)
+def _shared_labels(items: tuple[tuple[str, str | None], ...]) -> dict[str, str]:
+    """Return the labels as a dictionary, the same one for containers that are alike: it is half a kilobyte."""
+    return {intern(key): value or "" for key, value in items}
+
+
+@lru_cache(maxsize=SHARED)
+def _shared_networks(items: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return the networks as a dictionary, likewise: most containers of an engine are on the same."""
+    return {intern(name): network_id for name, network_id in items}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from swarmproxy.errors import BadRequest
 
@@ -13,6 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,18}))?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
+_AS_DOCKER = re.compile(r"(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)\.(\d{1,9})Z", re.ASCII)  # nearly all
 _UNIX = re.compile(r"(-?\d{1,12})(?:\.(\d{1,18}))?", re.ASCII)
 _DURATION_PART = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _UNIT_NS = {
@@ -34,6 +36,11 @@ def parse_rfc3339_ns(text: str) -> int:
     """
     if not text or text.startswith("0001-"):
         return 0
+    parts = _AS_DOCKER.fullmatch(text)
+    if parts is not None:
+        date, hours, minutes, seconds, fraction = parts.groups()
+        since_midnight_s = (int(hours) * 60 + int(minutes)) * 60 + int(seconds)
+        return (_midnight_s(date) + since_midnight_s) * NANOSECONDS + int(fraction.ljust(9, "0"))
     parts = _RFC3339.fullmatch(text)
     if parts is None:
         raise ValueError(f"not a time: {text!r}")
@@ -41,6 +48,11 @@ def parse_rfc3339_ns(text: str) -> int:
     moment = datetime.fromisoformat(f"{date}T{time or '00:00'}{(zone or 'Z').upper()}")
     since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * NANOSECONDS + _fraction_ns(fraction)
+
+
+@lru_cache(maxsize=1024)
+def _midnight_s(date: str) -> int:
+    return (datetime.fromisoformat(date).replace(tzinfo=UTC) - _EPOCH).days * 86_400
 
 
 def format_rfc3339(time_ns: int) -> str:

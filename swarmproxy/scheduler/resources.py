@@ -8,9 +8,11 @@ Source: classic Swarm 1.2, scheduler/node and scheduler/strategy/weighted_node.g
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.container import cores_of_shares
@@ -27,21 +29,22 @@ if TYPE_CHECKING:
 NANO = 1_000_000_000
 ALL_DEVICES = -1
 MAX_CORES = 8192  # of any Linux
+NONE: Mapping[str, int] = MappingProxyType({})
+_NO_CORES: Mapping[int, int] = MappingProxyType({})
 
 _K = TypeVar("_K")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What one container, or several, hold of a node."""
 
     memory_bytes: int = 0
     cpus: int = 0  # whole cores, from CPU shares
     nano_cpus: int = 0  # what NanoCpus ask for above `cpus`
-    pinned: Mapping[int, int] = field(default_factory=dict)  # containers by core, of those with a cpuset and no more
+    pinned: Mapping[int, int] = _NO_CORES  # containers by core, of those with a cpuset and no more
     gpus: int = 0  # those counted, at least one of a container that wants all
     all_gpus: int = 0  # containers that want all, however many there are
-    resources: Mapping[str, int] = field(default_factory=dict)  # generic ones, by kind
+    resources: Mapping[str, int] = NONE  # generic ones, by kind
     containers: int = 0
 
     def __add__(self, other: Claims) -> Claims:
@@ -88,7 +91,6 @@ class Demand:
 
 
 _NOTHING = Demand()
-_NO_CORES: Mapping[int, int] = MappingProxyType({})
 
 
 def claims_of_container(container: Container, *, engine_cpus: int) -> Claims:
@@ -226,11 +228,11 @@ def _wishes_in(labels: Mapping[str, str]) -> Mapping[str, int]:
     """Return the generic resources that a container carries; a label that cannot be read claims nothing."""
     text = labels.get(RESOURCES)
     if not text:
-        return {}
+        return NONE
     try:
         return read_wishes(read_list(text))
     except BadRequest:
-        return {}
+        return NONE
 
 
 def _sum(some: Mapping[_K, int], others: Mapping[_K, int], sign: int) -> Mapping[_K, int]:
@@ -260,9 +262,9 @@ def _claims(
     nano_cpus: int,
     cpuset: str,
     device_requests: Iterable[DeviceRequest],
-    resources: Mapping[str, int] = MappingProxyType({}),
+    resources: Mapping[str, int] = NONE,
 ) -> Claims:
-    wanted = [request for request in device_requests if _wants_gpus(request)]
+    wanted = [request for request in device_requests if _wants_gpus(request)] if device_requests else []
     gpus = sum(len(each.device_ids) or each.count for each in wanted if each.count != ALL_DEVICES)
     wants_all = any(each.count == ALL_DEVICES for each in wanted)
     if wants_all:
