@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from swarmproxy.engine.client import EngineClient
-from swarmproxy.engine.events import Effect, Follower, effect_of
+from swarmproxy.engine.events import Follower
 from swarmproxy.engine.health import Health, State
 from swarmproxy.engine.inventory import Inventory, Usage
 from swarmproxy.engine.observer import Observer
@@ -206,7 +206,7 @@ class Engine:
 
     def forget_container(self, container_id: str) -> None:
         """Drop a container whose removal the engine has confirmed."""
-        self._refresher.forget(container_id)
+        self._inventory.drop(container_id)  # what is being read of it must not bring it back
 
     async def refresh_specs(self) -> None:
         """Read what the engine says of itself now. Raises as `refresh_container`."""
@@ -376,19 +376,7 @@ class Engine:
     def _on_event(self, event: Event) -> None:
         """Pass an event on at once, then have read what it changes."""
         self._observer.happened(self, event)
-        effect, container_id = effect_of(event)
-        if effect in (Effect.CONTAINER, Effect.ENDPOINT) and container_id:
-            self._refresher.touch(container_id)
-        if effect in (Effect.NETWORKS, Effect.ENDPOINT):
-            self._refresher.networks.ask("")
-        elif effect is Effect.GONE:
-            self._refresher.forget(container_id)
-        elif effect is Effect.IMAGES:
-            self._refresher.images.ask("")
-        elif effect is Effect.VOLUMES:
-            self._refresher.volumes.ask("")
-        elif effect is Effect.SPECS:
-            self._refresher.request(specs=True)
+        self._refresher.take_event(event)
 
     def _state_changed(self, before: State, after: State) -> None:
         extra = {"engine": self.name, "addr": str(self.address)}

@@ -10,11 +10,13 @@ from itertools import islice
 
 from swarmproxy.engine.client import CONTAINERS, IMAGES, LISTS, NETWORKS, VOLUMES, Calls, EngineClient
 from swarmproxy.engine.coalesce import Coalescer
+from swarmproxy.engine.events import Effect, effect_of
 from swarmproxy.engine.inventory import Inventory, Listed, read_list
 from swarmproxy.engine.settings import EngineSettings, jittered
 from swarmproxy.errors import EngineError, EngineUnreachable, SwarmError
 from swarmproxy.model.container import Container
 from swarmproxy.model.container import from_engine as read_container
+from swarmproxy.model.event import Event
 from swarmproxy.model.image import list_from_engine as read_images
 from swarmproxy.model.network import list_from_engine as read_networks
 from swarmproxy.model.volume import list_from_engine as read_volumes
@@ -94,9 +96,21 @@ class Refresher:
         """Have one container read soon; nobody waits for it."""
         self.containers.ask(container_id)
 
-    def forget(self, container_id: str) -> None:
-        """Drop a container that is no more; what is being read of it must not bring it back."""
-        self._inventory.drop(container_id)
+    def take_event(self, event: Event) -> None:
+        """Have read soon what `event` changes."""
+        effect, container_id = effect_of(event)
+        if effect in (Effect.CONTAINER, Effect.ENDPOINT) and container_id:
+            self.touch(container_id)
+        if effect in (Effect.NETWORKS, Effect.ENDPOINT):
+            self.networks.ask("")
+        elif effect is Effect.GONE:
+            self._inventory.drop(container_id)
+        elif effect is Effect.IMAGES:
+            self.images.ask("")
+        elif effect is Effect.VOLUMES:
+            self.volumes.ask("")
+        elif effect is Effect.SPECS:
+            self.request(specs=True)
 
     async def run(self) -> None:
         """Read again and again until cancelled: less often while that fails, but never hours apart."""
