@@ -6,7 +6,7 @@ Source: classic Swarm 1.2, cluster/watchdog.go, whose moves knew no way back.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -245,7 +245,7 @@ class Mover:
         )
 
     def _targets(self, old: Located, recipe: Recipe) -> list[Engine]:
-        """Return where `old` may go: not to its own daemon, and to where it failed only if there is no other node.
+        """Return where `old` may go: not to its own daemon.
 
         Raises NoNodeFits if no other node has the networks that it is on.
         """
@@ -255,8 +255,7 @@ class Mover:
             others = [each for each in others if each in joining]
             if not others:
                 raise NoNodeFits(f"no other node has the networks of {old.title}: {', '.join(recipe.networks)}")
-        failed: Collection[Engine] = self._failed_on.get(old.container.swarm_id, ())
-        return [each for each in others if each not in failed] or others
+        return others
 
     async def _free_endpoints(self, old: Located, recipe: Recipe) -> None:
         """Have networks that all nodes share forget the endpoints of a dead node: it cannot give them up itself.
@@ -284,7 +283,11 @@ class Mover:
                     name=old.container.name,
                     registry_auth=self.cluster.credentials.of(old.container.swarm_id),
                 ),
-                Relocation(replaces=old.container.id, among=among),
+                Relocation(
+                    replaces=old.container.id,
+                    among=among,
+                    avoiding=frozenset(self._failed_on.get(old.container.swarm_id, ())),
+                ),
             )
             container = placed.engine.containers.get(placed.created.id)
             if container is None:

@@ -52,6 +52,7 @@ class Relocation:
 
     replaces: str  # the ID of the container whose name it takes over
     among: Callable[[], Sequence[Engine]]  # where it may go, asked for each attempt; raises SwarmError to give up
+    avoiding: frozenset[Engine] = frozenset()  # where it goes only if no other node will do
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Placement:
         replaces = relocation.replaces if relocation is not None else ""
         with self.cluster.reservations.name(request.name, besides=replaces):
             retries = self.create_retries
-            tried: set[Engine] = set()
+            tried: set[Engine] = set(relocation.avoiding) if relocation is not None else set()
             while True:
                 try:
                     among = relocation.among() if relocation is not None else None

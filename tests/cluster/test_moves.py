@@ -124,6 +124,20 @@ async def test_copy_does_not_start(daemons: list[MovingDaemon]) -> None:
         assert states(daemons[1]) == RUNNING
 
 
+@pytest.mark.parametrize(("constraint", "tries"), [("node!=nobody", "node-2"), ("node!=node-2", "node-1")])
+async def test_another_node_is_tried_next(constraint: str, tries: str) -> None:
+    """After a copy has not started on a node, others are tried first, but not those that the user has ruled out."""
+    daemons = [MovingDaemon(f"node-{number}") for number in range(3)]
+    async with moving(daemons) as (mover, placement, cluster):
+        old = await put(placement, cluster, Env=["constraint:node==~node-0", f"constraint:{constraint}"])
+        await lose(cluster, daemons[0])
+        daemons[1].refused["start"] = 500
+        with pytest.raises(EngineError, match="refused by the test"):
+            await mover.move(old, reason=Reason.FAILURE)
+        daemons[1].refused.clear()
+        assert (await mover.move(old, reason=Reason.FAILURE)).new.engine.name == tries
+
+
 async def test_address_is_not_free(daemons: list[MovingDaemon]) -> None:
     """If the copy cannot have the original's address, it gets another one."""
     daemons[0].user_networks = {"front": {"IPAMConfig": {"IPv4Address": "10.9.0.7"}, "Aliases": ["www"]}}
