@@ -12,6 +12,9 @@ from tests.hosts.images import busybox_archive
 from tests.hosts.manager import Manager
 from tests.hosts.network import Network
 from tests.integration.faults import refusal
+from tests.integration.sdk import wait_until
+from tests.integration.test_rescheduling import POLICY, SOON, node_of, run
+from tests.integration.test_rescheduling import held as running
 
 NOT_THERE = "missing/app:1"  # what the registry does not have
 
@@ -103,6 +106,29 @@ def test_pull_of_one_is_enough(engines: list[Engine], start_manager: StartManage
     done = manager.docker("pull", tag)
     assert f"Moving from {engines[1].name}" in done.stdout
     assert held(engines[0], tag) == held(engines[1], tag) != ""
+
+
+def test_moved_with_a_container(
+    engines: list[Engine], start_engines: StartEngines, start_manager: StartManager, source: registry.Registry
+) -> None:
+    """A container that moves, off a node that is drained or that has failed, has its image brought to where it goes."""
+    tag = f"{source.address}/{NOT_THERE}"
+    first, second = engines
+    [lost] = start_engines(1)
+    lost.load(busybox_archive(tag))
+    manager = start_manager([*engines, lost], arguments=SOON)
+    wait_for_image(manager, tag)
+    run(manager, "web", node=lost.name, env=[POLICY, f"constraint:node!={second.name}"], Image=tag)
+    assert manager.request("POST", f"/swarmproxy/v1/nodes/{lost.name}/drain")[0] == 200
+    wait_until(lambda: node_of(manager, "web") == first.name, "the container to move")
+    assert held(first, tag) == held(lost, tag) != ""
+    assert manager.request("POST", f"/swarmproxy/v1/nodes/{lost.name}/activate")[0] == 200
+    run(manager, "other", node=lost.name, env=[POLICY, f"constraint:node!={first.name}"], Image=tag)
+    assert held(second, tag) == ""
+    lost.crash()
+    wait_until(lambda: node_of(manager, "other") == second.name, "the replacement")
+    assert held(second, tag) == held(first, tag)
+    assert running(second) == {"other": "running"}
 
 
 OF_CONTAINERD = ["--feature", "containerd-snapshotter=true", "--storage-driver", "overlayfs"]
