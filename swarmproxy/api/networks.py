@@ -36,7 +36,7 @@ async def list_networks(request: Request) -> Response:
 async def create(request: Request) -> Response:
     """Make a network on the node that is asked for, or that has most room for it."""
     maker: NetworkMaker = request.app.state.network_maker
-    return passed_on(await maker.make(await body_bytes(request), version_of(request)))
+    return passed_on(await maker.make(await body_bytes(request), version_of(request), nodes=nodes_asked(request)))
 
 
 @router.post("/networks/prune")
@@ -51,12 +51,17 @@ async def prune(request: Request) -> Response:
 
 @router.get("/networks/{name:path}")
 async def inspect(name: str, request: Request) -> Response:
-    """Answer what an engine says of a network now, with the containers of all nodes and, for a local one, `Node`."""
+    """Answer what an engine says of a network now, with the containers of all nodes.
+
+    A local one has its `Node`, and `Nodes` if every node has one of that name.
+    """
     cluster = cluster_of(request)
     scope = request.query_params.get("scope", "")
-    held, body = await networking.inspect(cluster, name, _query(request), version_of(request), scope=scope)
-    if held.network.is_local:
-        body = with_members(body, Node=node_of(held.engines[0], cluster.book))
+    found, body = await networking.inspect(cluster, name, _query(request), version_of(request), scope=scope)
+    if found[0].network.is_local:
+        body = with_members(body, Node=node_of(found[0].engines[0], cluster.book))
+    if len(found) > 1:
+        body = with_members(body, Nodes=sorted(held.engines[0].name for held in found))
     return json_reply(body)
 
 

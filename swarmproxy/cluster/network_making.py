@@ -10,6 +10,7 @@ import msgspec
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.networking import reread
+from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.projects import home_of
 from swarmproxy.cluster.swarms import managers
 from swarmproxy.engine.engine import Engine
@@ -42,14 +43,16 @@ class NetworkMaker:
     default: Default = "auto"
     _in_flight: dict[Engine, int] = field(default_factory=dict)
 
-    async def make(self, body: bytes, version: Version) -> Answer:
-        """Make a network and return what its engine said. Its state has been read then.
+    async def make(self, body: bytes, version: Version, *, nodes: Sequence[str] = ()) -> Answer:
+        """Make a network, on one of `nodes` if any are named, and return what its engine said.
 
-        Raises BadRequest, Conflict for a name that is taken, NotFound for a node that there is not, NoNodeFits,
-        EngineUnreachable.
+        Its state has been read then. Raises BadRequest, Conflict for a name that is taken, NotFound and Unavailable
+        for one of `nodes`, NoNodeFits, EngineUnreachable.
         """
         spec = NetworkSpec.parse(body)
         asked, name = self._node_of(spec.name)
+        if nodes and not asked:
+            asked = taking_part(self.cluster, nodes)
         sent: dict[str, object] = {} if name == spec.name else {"Name": name}
         if not spec.driver and not spec.config_only and not spec.config_from:
             spec = replace(spec, driver=self._default_driver())
@@ -57,7 +60,8 @@ class NetworkMaker:
             if spec.driver == OVERLAY:
                 sent["Attachable"] = True
         unique = spec.check_duplicate or version >= _ALWAYS_UNIQUE
-        with self.cluster.networks.making(f"{asked[0].id}/{name}" if asked else name) if unique else nullcontext():
+        held = f"{asked[0].id}/{name}" if len(asked) == 1 else name
+        with self.cluster.networks.making(held) if unique else nullcontext():
             if unique:
                 self._refuse_duplicate(name, asked)
             engine = self._choose(spec, asked)

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from swarmproxy.cluster.asking import ask, refusal
+from swarmproxy.cluster.asking import ask, ask_and_check
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.networks import HeldNetwork
 from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.prune import Kind, ask_prune, summed_up
@@ -18,6 +19,7 @@ from swarmproxy.cluster.swarms import managers
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import EngineUnreachable, Forbidden, NotFound, SwarmError
 from swarmproxy.model.apiversion import Version
+from swarmproxy.model.names import few_of
 from swarmproxy.model.network import PREDEFINED
 from swarmproxy.model.network_listing import NetworkQuery, Shown
 from swarmproxy.model.network_spec import EndpointSpec, with_members
@@ -26,7 +28,6 @@ from swarmproxy.wire.fetch import Answer
 
 log = logging.getLogger("swarmproxy.cluster")
 
-AT_ONCE = 64  # engines that are asked side by side
 INSPECT_TIMEOUT_S = 15.0
 SETTLING_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # for what is left of containers in a swarm's network
 NETWORKS = Kind(path="/networks/prune", removed="NetworksDeleted", objects="networks")
@@ -70,37 +71,35 @@ def _used(cluster: Cluster) -> frozenset[str]:
 
 async def inspect(
     cluster: Cluster, name: str, query: str, version: Version, *, scope: str = ""
-) -> tuple[HeldNetwork, bytes]:
-    """Return a network, and what an engine says of it now with the containers of all nodes.
+) -> tuple[list[HeldNetwork], bytes]:
+    """Return the networks that `name` means, and what an engine says now of the first with the containers of all.
 
-    `query` is passed on; `scope` leaves out networks of others. Raises as `NetworkIndex.find`, EngineError,
-    EngineUnreachable, SwarmError if no engine that has it answers.
+    They are one, or those that every engine has of its own: `bridge` is what one daemon would say, of one node, and
+    holds the containers of all. `query` is passed on; `scope` leaves out networks of others. Raises as
+    `NetworkIndex.find`, EngineError, EngineUnreachable, SwarmError if no engine that has it answers.
     """
-    held = _find(cluster, name, scope)
-    engines = answering(held, name)
-    first = next(iter(managers(engines)), engines[0])
+    found = _meant(cluster, name, scope)
+    ids = {engine: held.network.id for held in found for engine in held.healthy}
+    if not ids:
+        answering(found[0], name)
+    is_local = found[0].network.is_local
+    first = next(iter(() if is_local else managers(list(ids))), next(iter(ids)))
     attached = [
         engine
-        for engine in engines
-        if engine is not first and any(held.network.id in each.networks.values() for each in engine.containers.values())
+        for engine, network_id in ids.items()
+        if engine is not first and any(network_id in each.networks.values() for each in engine.containers.values())
     ]
-    places = asyncio.Semaphore(AT_ONCE)
-    path = f"/networks/{held.network.id}{query}"
 
-    async def look(engine: Engine) -> Answer | SwarmError:
-        try:
-            async with places:
-                return await ask(engine, version, "GET", path, timeout_s=INSPECT_TIMEOUT_S)
-        except SwarmError as error:
-            return error
+    async def look(engine: Engine) -> bytes:
+        return await ask_and_check(engine, version, "GET", f"/networks/{ids[engine]}{query}")
 
-    answer, *others = await asyncio.gather(*map(look, (first, *attached)))
-    if isinstance(answer, SwarmError):
-        raise answer
-    if answer.status != 200:
-        raise refusal(answer, "/networks")
-    bodies = [each.body for each in others if isinstance(each, Answer) and each.status == 200]
-    return held, answer.body if held.network.is_local else with_containers(answer.body, bodies)
+    outcome = await on_all([first, *attached], look, timeout_s=INSPECT_TIMEOUT_S)
+    bodies = dict(outcome.done)
+    if first not in bodies:
+        raise next(error for engine, error in outcome.failed if engine is first)
+    body = bodies.pop(first)
+    found.sort(key=lambda held: first not in held.engines)
+    return found, with_containers(body, list(bodies.values())) if bodies or not is_local else body
 
 
 def with_containers(body: bytes, others: Sequence[bytes]) -> bytes:
@@ -119,14 +118,17 @@ def with_containers(body: bytes, others: Sequence[bytes]) -> bytes:
     return msgspec.json.encode(members)
 
 
-def _find(cluster: Cluster, name: str, scope: str = "") -> HeldNetwork:
+def _meant(cluster: Cluster, name: str, scope: str) -> list[HeldNetwork]:
+    found, by = cluster.networks.candidates(name)
     if scope:
-        found = [each for each in cluster.networks.candidates(name)[0] if each.network.scope == scope]
+        found = [each for each in found if each.network.scope == scope]
         if not found:
             raise NotFound(f"network {name} not found")
-        if len(found) == 1:
-            return found[0]
-    return cluster.networks.find(name)
+    if len(found) == 1:
+        return found
+    if by == "name" and all(each.network.is_predefined for each in found):
+        return sorted(found, key=lambda each: each.engines[0].name)
+    return [cluster.networks.find(name)]
 
 
 def answering(held: HeldNetwork, name: str) -> list[Engine]:
@@ -192,7 +194,7 @@ async def connect(cluster: Cluster, name: str, body: bytes, version: Version) ->
         raise NotFound(f"network {name} not found")
     near = [held for held in found if engine in engines_that_join(cluster, held)]
     if not near:
-        titles = ", ".join(sorted(held.title for held in found))
+        titles = few_of(held.title for held in found)
         raise Forbidden(
             f"container {wanted.container} is on node {engine.name}, where network {name} is not: it would be {titles}"
         )

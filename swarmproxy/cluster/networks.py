@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, Conflict, NotFound
+from swarmproxy.model.names import few_of
 from swarmproxy.model.network import Network
 
 REMEMBERED = 1024  # removed networks
@@ -155,7 +156,7 @@ class NetworkIndex:
         if not found:
             raise NotFound(f"network {text} not found")
         if len(found) > 1:
-            titles = ", ".join(sorted(f"{each.title} ({each.network.id[:12]})" for each in found))
+            titles = few_of(f"{each.title} ({each.network.id[:12]})" for each in found)
             raise BadRequest(f"network {text} is ambiguous ({len(found)} matches found based on {by}: {titles})")
         return found[0]
 

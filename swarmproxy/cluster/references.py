@@ -10,11 +10,10 @@ from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import NotFound
 from swarmproxy.model.container import Container
 from swarmproxy.model.labels import is_rescheduled
+from swarmproxy.model.names import few_of
 from swarmproxy.model.network import PREDEFINED
 from swarmproxy.model.recipe import CONTAINER_MODE
 from swarmproxy.model.spec import ContainerSpec, Reach
-
-_NAMED_AT_MOST = 5
 
 
 def resolve(spec: ContainerSpec, cluster: Cluster, among: Collection[Engine] | None = None) -> ContainerSpec:
@@ -119,8 +118,7 @@ def engines_with(cluster: Cluster, networks: Iterable[str]) -> set[Engine] | Non
 
 
 def _titles(engines: Iterable[Engine]) -> str:
-    names = sorted(engine.name for engine in engines)
-    return ", ".join(names[:_NAMED_AT_MOST]) + (", …" if len(names) > _NAMED_AT_MOST else "")
+    return few_of(engine.name for engine in engines)
 
 
 def _split(name: str, cluster: Cluster) -> tuple[list[Engine], str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import Conflict, NotFound
+from swarmproxy.model.names import few_of
 from swarmproxy.model.volume import Volume
 
 
@@ -28,8 +29,7 @@ class HeldVolume:
 
 def ambiguous(text: str, found: Sequence[HeldVolume]) -> Conflict:
     """Return the refusal of a name that several volumes have."""
-    titles = ", ".join(each.title for each in found)
-    return Conflict(f"volume name {text} is ambiguous: it may be {titles}")
+    return Conflict(f"volume name {text} is ambiguous: it may be {few_of(each.title for each in found)}")
 
 
 class VolumeIndex:

@@ -11,7 +11,7 @@ import msgspec
 from swarmproxy.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from swarmproxy.model.container import Container
 
@@ -26,6 +26,7 @@ class NameStyle(enum.Enum):
 
 _CLI = re.compile(r"Docker-Client/(\d+)\.(\d+)[^ ]* ", re.ASCII)
 _CLI_SKIPS_SLASHES = (29, 4)
+_NAMED_AT_MOST = 5
 
 # The first product of a user agent that is not the docker CLI, and what it can read:
 _STYLE_OF_PRODUCT = {
@@ -66,7 +67,13 @@ def shows_node(user_agent: str, option: str = "auto") -> bool:
     """
     if option != "auto":
         return option != NameStyle.PLAIN.value
-    return user_agent.partition("/")[0] not in _STYLE_OF_PRODUCT
+    return is_docker_cli(user_agent)
+
+
+def few_of(names: Iterable[str]) -> str:
+    """Return `names` as a message lists them, in order: the first few, however many nodes there are."""
+    ordered = sorted(names)
+    return ", ".join(ordered[:_NAMED_AT_MOST]) + (", …" if len(ordered) > _NAMED_AT_MOST else "")
 
 
 def names_json(container: Container, node_name: str, style: NameStyle) -> bytes:

@@ -57,14 +57,17 @@ async def list_networks() -> None:
 
 @table.changed(
     "plain-names",
-    "the list, as compose and docker-py read it",
+    "the list, as programs read it: all but the docker CLI",
     classic="`node/name` for all.",
-    why="They compare names: compose did not find its own network and made another one.",
+    why="They compare names: compose did not find its own network and made another one, as would testcontainers.",
 )
 async def plain_names() -> None:
     """The network's own name for them; `--cluster-opt swarm.names` chooses one way for all."""
     async with swarm(*_two()) as manager:
-        assert await _names(manager, COMPOSE, name=["blue"]) == ["blue"]
+        for client in (COMPOSE, {"User-Agent": "Go-http-client/1.1"}):
+            assert await _names(manager, client, name=["blue"]) == ["blue"]
+    async with swarm(*_two(), names="node") as manager:
+        assert await _names(manager, COMPOSE, name=["blue"]) == ["node-1/blue"]
     async with swarm(*_two(), names="plain") as manager:
         assert await _names(manager, name=["blue"]) == ["blue"]
 
@@ -115,11 +118,35 @@ async def find() -> None:
     why="It was there, twice, and nobody said so.",
 )
 async def ambiguous() -> None:
-    """400 in a daemon's words, with all that are meant."""
+    """400 in a daemon's words, with the first few that are meant."""
     async with swarm(*_two()) as manager:
         status, text = message(await manager.client.get("/networks/twin"))
         assert (status, text.partition("(")[0]) == (400, "network twin is ambiguous ")
         assert f"node-1/twin ({'c2' * 6}), node-2/twin ({TWIN[:12]})" in text
+
+
+@table.mended(
+    "predefined",
+    "`docker network inspect bridge`",
+    classic="404 `No such network`, as every node has one.",
+    why="Programs ask it for the gateway, or for who is on it, before they do anything else.",
+)
+async def predefined() -> None:
+    """What a daemon would say, of one node, with the containers of all nodes and the names of these in `Nodes`."""
+    first, second = _two()
+    for daemon, network_id, name in ((first, "a1" * 32, "web"), (second, "a2" * 32, "db")):
+        joined = {"NetworkSettings": {"Networks": {"bridge": {"NetworkID": network_id}}}}
+        container = daemon.put(name, inspect=joined)
+        said = {"Name": "bridge", "Id": network_id, "Scope": "local", "Containers": {container: {"Name": name}}}
+        daemon.answers[f"/networks/{network_id}"] = (200, json.dumps(said).encode())
+    async with swarm(first, second) as manager:
+        said = (await manager.client.get("/networks/bridge")).json()
+        assert sorted(each["Name"] for each in said["Containers"].values()) == ["db", "web"]
+        assert (said["Node"]["Name"], said["Nodes"]) == ("node-1", ["node-1", "node-2"])
+        assert "Nodes" not in (await manager.client.get("/networks/node-2/bridge")).json()
+        await lose(manager.cluster, first)
+        assert (await manager.client.get("/networks/bridge")).json()["Node"]["Name"] == "node-2"
+        assert message(await manager.client.delete("/networks/bridge"))[0] == 403
 
 
 @table.changed(
@@ -157,6 +184,24 @@ async def create() -> None:
         await manager.post("/networks/create", json={"Name": "new", "Driver": "bridge"})
     assert first.bodies_of(CREATE) == [{"Name": "new", "Driver": "bridge", "Unheard": 1}]
     assert second.bodies_of(CREATE) == [{"Name": "new", "Driver": "bridge"}]
+
+
+@table.changed(
+    "create-on-asked-node",
+    "a create with the header `X-Swarmproxy-Node` or the parameter `node`",
+    classic="No such header.",
+    why="For names that clients take no node in front of; all else that makes something obeys it as well.",
+)
+async def create_on_asked_node() -> None:
+    """Made there; 404 for a node that there is not."""
+    first, second = _two()
+    second.put("full")
+    async with swarm(first, second) as manager:
+        body = {"Name": "new", "Driver": "bridge"}
+        await manager.post("/networks/create?node=node-2", json=body)
+        await manager.post("/networks/create", json=body, headers={"X-Swarmproxy-Node": "node-2"})
+        assert message(await manager.post("/networks/create?node=node-3", json=body)) == (404, "No such node: node-3")
+    assert (first.bodies_of(CREATE), second.bodies_of(CREATE)) == ([], [body, body])
 
 
 @table.mended(

@@ -121,7 +121,8 @@ async def system_df() -> None:
     for daemon in daemons:
         daemon.answers["/system/df"] = (200, b'{"LayersSize":5,"Volumes":[{"Name":"data"}]}')
     async with swarm(*daemons) as manager:
-        told = (await manager.client.get("/v1.41/system/df")).json()
+        cli = {"User-Agent": "Docker-Client/28.5.2 (linux)"}
+        told = (await manager.client.get("/v1.41/system/df", headers=cli)).json()
         assert told["LayersSize"] == 10
         assert sorted(each["Name"] for each in told["Volumes"]) == ["node-1/data", "node-2/data"]
 
