@@ -234,8 +234,8 @@ def _expect(manager: Manager, healthy: int) -> None:
 
 def _start_engines(stack: ExitStack, logs: Path, name: str, count: int, containers: int) -> list[str]:
     """Return the addresses of scripted engines."""
-    options = ("--name", name, "--count", str(count), "--containers", str(containers))
-    child = Child((sys.executable, "-m", "benchmarks.engine", *options), logs / f"{name}.log", piped=True)
+    options = ("--name", name, "--engines", str(count), "--containers", str(containers))
+    child = Child((sys.executable, "-m", "benchmarks.fleet", "--ports", *options), logs / f"{name}.log", piped=True)
     stack.callback(child.stop)
     return [f"127.0.0.1:{port}" for port in child.read_line().split()]
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from benchmarks.fleet import PER_NODE, Fleet
+from benchmarks.filled import PER_NODE, FilledCluster
 from benchmarks.plot import draw
 from swarmproxy.cluster.references import own_network, resolve
 from swarmproxy.engine.engine import Engine
@@ -85,7 +85,7 @@ class Figures:
 Results = dict[str, dict[int, Figures]]  # by case, then by size
 
 
-def measure(fleet: Fleet, case: Case, *, rounds: int) -> Figures:
+def measure(filled: FilledCluster, case: Case, *, rounds: int) -> Figures:
     """Return what a placement costs; each container is removed again before the next round."""
     new: list[float] = []
     usual: list[float] = []
@@ -94,7 +94,7 @@ def measure(fleet: Fleet, case: Case, *, rounds: int) -> Figures:
         for again in range(3):
             bodies = [_body(case, number) for _ in range(case.together)]
             begun = time.process_time()
-            made = _place(fleet, case, bodies)
+            made = _place(filled, case, bodies)
             spent_ms = (time.process_time() - begun) * 1000 / case.together
             (usual if again else new).append(spent_ms)
             for engine, container_id in made:
@@ -110,9 +110,9 @@ def _body(case: Case, number: int) -> bytes:
     return json.dumps({"Image": "busybox", "Env": env, "Labels": {"team": "web"}, "HostConfig": host}).encode()
 
 
-def _place(fleet: Fleet, case: Case, bodies: Sequence[bytes]) -> list[tuple[Engine, str]]:
+def _place(filled: FilledCluster, case: Case, bodies: Sequence[bytes]) -> list[tuple[Engine, str]]:
     """Do what `Placement` does for each of `bodies`, as if their engines answered when all have been chosen."""
-    cluster, placement = fleet.cluster, fleet.placements[case.strategy]
+    cluster, placement = filled.cluster, filled.placements[case.strategy]
     with ExitStack() as held:
         chosen = []
         for body in bodies:
@@ -126,7 +126,7 @@ def _place(fleet: Fleet, case: Case, bodies: Sequence[bytes]) -> list[tuple[Engi
             )
             chosen.append((engine, spec, swarm_id, sent))
         for engine, spec, swarm_id, _ in chosen:
-            fleet.put(
+            filled.put(
                 engine,
                 Container(
                     id=swarm_id,
@@ -193,10 +193,10 @@ def main(*, quick: bool, docs: bool) -> None:
     results: Results = {case.key: {} for case in CASES}
     for size in sizes:
         click.echo(f"{size:,} nodes, {size * PER_NODE:,} containers", err=True)
-        fleet = Fleet(size)
+        filled = FilledCluster(size)
         for case in CASES:
             rounds = 2 if quick else 9 if case.together == 1 else 3
-            results[case.key][size] = measure(fleet, case, rounds=rounds)
+            results[case.key][size] = measure(filled, case, rounds=rounds)
     text = (
         f"{table(results, sizes)}\n\nMedian; {platform.machine()}, Python {platform.python_version()},"
         f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}."

@@ -94,9 +94,9 @@ def set_up(plan: Plan) -> Iterator[list[Target]]:
 
         tls = ("--tls", plan.certificates.directory) if plan.certificates else ()
         preferring = ciphers_as_docker(plan.certificates.directory) if plan.certificates else ()
-        counts = ("--count", str(len(plan.names)), "--containers", str(CONTAINERS))
+        counts = ("--engines", str(len(plan.names)), "--containers", str(CONTAINERS))
         size = ("--export-bytes", str(plan.export_bytes))
-        command = (*preferring, sys.executable, "-m", "benchmarks.engine", *counts, *size, *tls)
+        command = (*preferring, sys.executable, "-m", "benchmarks.fleet", "--ports", *counts, *size, *tls)
         engines = start(command, "engines", piped=True)
         ports = map(int, engines.read_line().split())
         targets = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import scheduling
-from benchmarks.fleet import PER_NODE, Fleet
+from benchmarks.filled import PER_NODE, FilledCluster
 from benchmarks.plot import draw
 from benchmarks.scheduling import CASES, Figures, measure, plot, table
 
@@ -14,24 +14,24 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Fleet:
+def filled() -> FilledCluster:
     """Return a cluster of twenty nodes."""
-    return Fleet(20)
+    return FilledCluster(20)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.key))
-def test_every_case_finds_a_place(fleet: Fleet, case: scheduling.Case) -> None:
+def test_every_case_finds_a_place(filled: FilledCluster, case: scheduling.Case) -> None:
     """Every kind of create is placed, and the cluster is afterwards as it was."""
-    before = len(fleet.cluster.index)
-    figures = measure(fleet, case, rounds=1)
+    before = len(filled.cluster.index)
+    figures = measure(filled, case, rounds=1)
     assert figures.usual > 0 < figures.new
-    assert len(fleet.cluster.index) == before
-    assert all(fleet.cluster.reservations.on(engine) == [] for engine in fleet.cluster.engines())
+    assert len(filled.cluster.index) == before
+    assert all(filled.cluster.reservations.on(engine) == [] for engine in filled.cluster.engines())
 
 
-def test_the_cluster_is_as_described(fleet: Fleet) -> None:
+def test_the_cluster_is_as_described(filled: FilledCluster) -> None:
     """Nodes are healthy and hold about as many containers as the document says."""
-    nodes = fleet.cluster.nodes.all()
+    nodes = filled.cluster.nodes.all()
     assert len(nodes) == 20
     assert all(abs(node.containers - PER_NODE) <= 5 and len(node.images) == 20 for node in nodes)
 

@@ -26,7 +26,7 @@ SERVICES = 200
 IMAGES = 20  # on each node, of SERVICES
 
 
-class Fleet:
+class FilledCluster:
     """A cluster of `nodes` healthy engines, each with PER_NODE containers, and what places more there."""
 
     def __init__(self, nodes: int, *, seed: int = 1) -> None:

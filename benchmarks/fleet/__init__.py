@@ -1,0 +1,1 @@
+"""Simulated engines: enough of dockerd for a manager, for next to nothing each."""
