@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,8 +14,9 @@ import pytest
 from benchmarks.client import Client, Echoer, Follower, LoadError, Peer, Repeater, Uploader, request
 from benchmarks.fleet.__main__ import address_of, choose, listen, number_of
 from benchmarks.fleet.connection import Connection
-from benchmarks.fleet.control import Burst, Controller, Fault, Log, select
+from benchmarks.fleet.control import Ask, Burst, Control, Controller, Fault, Log, select
 from benchmarks.fleet.engine import Engine
+from benchmarks.processes import Child
 
 EXPORT_BYTES = 3 * 1024 * 1024 + 11
 
@@ -215,6 +218,23 @@ async def test_export(client: Client) -> None:
     client.keep = False
     await client.call(request("GET", f"/containers/{name(0)}/export"))
     assert client.body_bytes == EXPORT_BYTES
+
+
+def test_the_process(tmp_path: Path) -> None:
+    """The fleet says its port when it can be asked, writes its addresses, and takes orders on its socket."""
+    command = (sys.executable, "-m", "benchmarks.fleet", "--engines", "3", "--containers", "2")
+    places = ("--nodes", tmp_path / "nodes", "--control", tmp_path / "control")
+    child = Child((*command, *places), tmp_path / "log", piped=True)
+    try:
+        port = int(child.read_line())
+        assert (tmp_path / "nodes").read_text() == "".join(f"127.1.0.{last}:{port}\n" for last in (1, 2, 3))
+        with Control(tmp_path / "control") as control:
+            assert control.send(Ask()).containers == (2, 2, 2)
+            assert control.send(Burst(engines="1", count=2)).sent == 2
+            with pytest.raises(RuntimeError, match="index"):
+                control.send(Fault(engines="3", hangs=True))
+    finally:
+        child.stop()
 
 
 @pytest.mark.parametrize(
