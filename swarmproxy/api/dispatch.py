@@ -44,7 +44,6 @@ CORS = (
 PING: Headers = [
     (b"cache-control", b"no-cache, no-store, must-revalidate"),
     (b"pragma", b"no-cache"),
-    (b"swarm", b"inactive"),
 ]
 
 
@@ -163,7 +162,8 @@ class Dispatch:
         await send({"type": "http.response.body", "body": body})
 
     def _ping_headers(self) -> Headers:
-        return [*PING, (b"builder-version", b"2" if self._cluster.prefers_buildkit() else b"1")]
+        builder = b"2" if self._cluster.prefers_buildkit() else b"1"
+        return [*PING, (b"swarm", self._cluster.swarms.ping_header), (b"builder-version", builder)]
 
     def _with_headers(self, scope: Message, send: Send) -> Send:
         """Return `send`, which also tells what Docker's clients look for in every answer of a daemon."""

@@ -21,6 +21,7 @@ class Owner(Enum):
     CONTROL = "grpc"  # BuildKit's: one for each client
     PLUGIN = "plugins"
     NEW_PLUGIN = "plugins/pull"  # the node that the query names, also for what a client asks before it installs
+    MANAGER = "swarm"  # a manager of the swarm that members form among themselves
     ANYONE = ""  # any healthy member will do
 
 
@@ -101,6 +102,27 @@ _NEW_PLUGINS = {
     ("POST", "pull"): Route(owner=Owner.NEW_PLUGIN, action="pull"),
     ("POST", "create"): Route(owner=Owner.NEW_PLUGIN, action="create"),
 }
+# Swarm mode's: by method and path, `*` for a name. Source: moby, api/server/router/swarm/cluster.go.
+_OF_SWARM: _Table = {}
+for _path, _methods in {
+    "/swarm": "GET",
+    "/swarm/unlockkey": "GET",
+    "/swarm/update": "POST",
+    "/volumes/*": "PUT",
+    **dict.fromkeys(("/nodes", "/services", "/tasks", "/secrets", "/configs", "/tasks/*"), "GET"),
+    **dict.fromkeys(("/nodes/*", "/services/*", "/secrets/*", "/configs/*"), "GET DELETE"),
+    **dict.fromkeys(("/services/create", "/secrets/create", "/configs/create"), "POST"),
+    **dict.fromkeys(("/nodes/*/update", "/services/*/update", "/secrets/*/update", "/configs/*/update"), "POST"),
+    **dict.fromkeys(("/services/*/logs", "/tasks/*/logs"), "GET"),
+}.items():
+    for _method in _methods.split():
+        _OF_SWARM[_method, _path] = Route(
+            owner=Owner.MANAGER,
+            finish=_method != "GET",
+            answers_within_s=SOON_S,
+            endless=_path.endswith("/logs"),
+        )
+_KINDS_OF_SWARM = frozenset(path.split("/")[1] for _, path in _OF_SWARM)
 _ANYONE = {
     ("POST", "/auth"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
     ("GET", "/images/search"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
@@ -126,6 +148,12 @@ def match(method: str, path: str) -> tuple[Route, str] | None:
         return _SAVE, ""
     if route := _ANYONE.get((method, path)) or _BUILDS.get((method, path)):
         return route, ""
+    kind, _, rest = path[1:].partition("/")
+    if kind in _KINDS_OF_SWARM:
+        name, _, action = rest.partition("/")
+        general = f"/{kind}/*/{action}" if action else f"/{kind}/*" if name else path
+        found = _OF_SWARM.get((method, path)) or _OF_SWARM.get((method, general))
+        return (found, name) if found is not None else None
     if path.startswith("/distribution/"):
         return _match(_DISTRIBUTION, method, path[14:])
     if path.startswith("/images/"):

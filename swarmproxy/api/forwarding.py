@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, quote
 
 from swarmproxy.api.building import Builder
 from swarmproxy.api.forwarded import BUILDS, Owner, Route
+from swarmproxy.api.orchestration import forward_to_manager
 from swarmproxy.api.plugin_requests import plugin_request
 from swarmproxy.cluster.asking import reach, unreachable, version_for, versioned
 from swarmproxy.cluster.cluster import Cluster
@@ -45,6 +46,9 @@ class Forwarder:
             await self._builder.forward(exchange_of(scope), scope, version, route.owner)
             return True
         query: bytes = scope["query_string"]
+        if route.owner is Owner.MANAGER:
+            exchange, swarms = exchange_of(scope), self._cluster.swarms
+            return await forward_to_manager(exchange, swarms, version, path, query, self._options_of(route))
         container_id = ""
         headers: tuple[tuple[bytes, bytes], ...] = ()
         match route.owner:
@@ -129,10 +133,7 @@ class Forwarder:
         """Return how to relay, and the list in which what is to be done afterwards will stand."""
         effects: list[Effect] = []
         if not (route.removes or route.changes or route.makes_image):
-            options = self._options.get(route)
-            if options is None:
-                options = self._options[route] = self._options_for(route, None)
-            return options, effects
+            return self._options_of(route), effects
 
         def on_head(status: int) -> None:
             engine.note_success()
@@ -145,6 +146,12 @@ class Forwarder:
                 effects.append(self._cluster.images_changed(engine))
 
         return self._options_for(route, on_head), effects
+
+    def _options_of(self, route: Route) -> RelayOptions:
+        options = self._options.get(route)
+        if options is None:
+            options = self._options[route] = self._options_for(route, None)
+        return options
 
     def _options_for(self, route: Route, on_head: Callable[[int], None] | None) -> RelayOptions:
         return RelayOptions(

@@ -115,12 +115,7 @@ async def info(request: Request) -> Response:
         "HttpsProxy": os.environ.get("https_proxy", ""),
         "NoProxy": os.environ.get("no_proxy", ""),
         "Labels": _source_labels(source),
-        "Swarm": {
-            "LocalNodeState": "inactive",
-            "ControlAvailable": False,
-            "Error": "",
-            "RemoteManagers": None,
-        },
+        "Swarm": msgspec.Raw(cluster.swarms.info()),
         "Runtimes": None,
         "DefaultRuntime": "",
         "LiveRestoreEnabled": False,

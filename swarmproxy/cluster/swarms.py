@@ -5,16 +5,20 @@ Source of the words for clients: moby, daemon/cluster/errors.go and cluster.go.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from swarmproxy.cluster.asking import ask, refusal, unreachable
+import msgspec
+
+from swarmproxy.cluster.asking import ask, unreachable
+from swarmproxy.engine.client import engine_error
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import Conflict, EngineError, EngineUnreachable, NoSwarm, Unavailable
+from swarmproxy.errors import Conflict, EngineError, EngineUnreachable, NoSwarm, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.info import natural_key
-from swarmproxy.model.swarm import SwarmPart, is_without_effect
+from swarmproxy.model.swarm import SwarmPart, is_leaderless, is_without_effect
 from swarmproxy.wire.fetch import Answer
 
 log = logging.getLogger("swarmproxy.cluster")
@@ -30,12 +34,13 @@ ONLY_WORKERS = (
     "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. "
     "Please run this command on a manager node or promote the current node to a manager."
 )
+INACTIVE_INFO = b'{"LocalNodeState":"inactive","ControlAvailable":false,"Error":"","RemoteManagers":null}'
 ELECTION_S = 25.0
 """How long the managers of a swarm may be without a leader: they elect one within 20 s if most of them are there."""
 
 RETRY_S = 0.5
 _NAMED = 5
-_READS = frozenset(("GET", "HEAD"))
+READS = frozenset(("GET", "HEAD"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,28 @@ class Swarms:
     on_change: list[Callable[[], None]] = field(default_factory=list)
     _leader: str = ""  # the node ID of the last leader that we heard of
     _known: list[Swarm] | None = None
+
+    @property
+    def ping_header(self) -> bytes:
+        """What an answer to a ping says of swarm mode, as clients know it."""
+        if not self.is_used:
+            return b"inactive"
+        return b"active/manager" if any(swarm.managers for swarm in self.all()) else b"active/worker"
+
+    def info(self) -> bytes:
+        """Return the `Swarm` of `/info`, as JSON: what the leader says of itself, or another one if it is silent."""
+        if self.is_used:
+            try:
+                swarm = self.the_one()
+            except SwarmError as error:
+                return msgspec.json.encode({"LocalNodeState": "error", "ControlAvailable": False, "Error": str(error)})
+            engines = sorted(
+                swarm.managers or swarm.engines,
+                key=lambda engine: (engine.state is not State.HEALTHY, not self.is_leader(engine)),
+            )
+            if (part := part_of(engines[0])) is not None:
+                return part.info
+        return INACTIVE_INFO
 
     def changed(self) -> None:
         """Take note that the part of a member is another one, or that members came or went."""
@@ -147,7 +174,7 @@ class Swarms:
 
     # -- asking
 
-    async def attempts(self) -> AsyncIterator[Engine]:
+    async def attempts(self) -> AsyncGenerator[Engine, None]:
         """Yield a manager to ask, with a connection that waits: the leader first, then the others, again and again.
 
         It ends when too few of them answer to elect a leader, or have had the time for it. Raises as `managers`, and
@@ -177,28 +204,57 @@ class Swarms:
         """Return what a manager of the swarm answers, whatever its status. A `body` is JSON.
 
         Another one is asked if it is certain that the first has done nothing, or if the request only reads. Raises as
-        `attempts`, EngineUnreachable if it is not known what became of the request, Unavailable with a manager's own
-        words if there is no leader.
+        `attempts`, EngineUnreachable if it is not known what became of the request, Leaderless with a manager's own
+        words.
         """
-        refused: EngineError | None = None
-        async for engine in self.attempts():
-            try:
-                answer = await ask(engine, version, method, path, body=body, timeout_s=timeout_s)
-            except EngineUnreachable:
-                if method not in _READS:
-                    raise
-                continue
-            if answer.status < 500:
-                return answer
-            refused = refusal(answer, path.partition("?")[0])
-            if not is_without_effect(refused.status, str(refused)):
-                return answer
-        raise without_leader(refused)
+        failure: SwarmError = Unavailable("no manager of the swarm answers")
+        waits = patience(timeout_s)
+        async with aclosing(self.attempts()) as attempts:
+            async for engine in attempts:
+                reads = method in READS
+                wait_s = next(waits) if reads else timeout_s
+                try:
+                    answer = await ask(engine, version, method, path, body=body, timeout_s=wait_s)
+                except EngineUnreachable as error:
+                    if not reads:
+                        raise
+                    failure = error
+                    continue
+                if answer.status < 500:
+                    return answer
+                failure = refused_by_manager(answer.status, answer.body, path)
+                if not isinstance(failure, Leaderless):
+                    return answer
+                if not reads and not failure.is_without_effect:
+                    break
+        raise failure
 
 
-def without_leader(refused: EngineError | None) -> Unavailable:
-    """Return the refusal of the last manager that was asked as what it is: nobody can decide anything just now."""
-    return Unavailable(str(refused) if refused is not None else "no manager of the swarm answers")
+class Leaderless(EngineError):
+    """What a manager says that has no leader to ask: a 503 with its own words, whatever status it came with."""
+
+    def __init__(self, message: str, *, is_without_effect: bool) -> None:
+        super().__init__(503, message)
+        self.is_without_effect = is_without_effect  # so that another may do what was asked for
+
+
+def refused_by_manager(status: int, body: bytes, path: str) -> EngineError:
+    """Return the refusal of a manager: a Leaderless if that was the reason."""
+    refused = engine_error(status, body, path.partition("?")[0])
+    words = str(refused)
+    if is_leaderless(status, words):
+        return Leaderless(words, is_without_effect=is_without_effect(status, words))
+    return refused
+
+
+def patience(longest_s: float) -> Iterator[float]:
+    """Yield how long to wait for each answer to a request that only reads.
+
+    A manager whose leader has died waits for another one, and is the last to hear of it.
+    """
+    yield from (min(wait_s, longest_s) for wait_s in (5.0, 10.0))
+    while True:
+        yield longest_s
 
 
 def part_of(engine: Engine) -> SwarmPart | None:

@@ -17,6 +17,14 @@ _NOT_BEGUN = (
     "The swarm does not have a leader.",
 )
 
+# What it says when the leader was lost in the middle: it may have been done, or may still be.
+_CUT_OFF = (
+    "node lost leader status",
+    "code = DeadlineExceeded",
+    "code = Unavailable",
+    "context deadline exceeded",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class SwarmPart:
@@ -45,3 +53,8 @@ class SwarmPart:
 def is_without_effect(status: int, message: str) -> bool:
     """Return whether a manager refused for its own sake, and did nothing: another one may do what was asked for."""
     return status >= 500 and any(words in message for words in _NOT_BEGUN)
+
+
+def is_leaderless(status: int, message: str) -> bool:
+    """Return whether a manager could not answer for want of a leader: later, or another manager, it may be answered."""
+    return is_without_effect(status, message) or (status >= 500 and any(words in message for words in _CUT_OFF))

@@ -34,6 +34,7 @@ class RelayOptions:
     `on_head`: called with the engine's status before anything goes to the client.
     `headers`: added to the client's answer, in the place of the engine's of the same name.
     `request_lines`: added to the request's head as they are.
+    `holds`: whether an answer with this status is kept from the client, and raised as a Held.
     """
 
     upgrade: bool = False
@@ -44,6 +45,7 @@ class RelayOptions:
     on_head: Callable[[int], None] | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     request_lines: bytes = b""
+    holds: Callable[[int], bool] | None = None
 
 
 class Forwarding(AnswerReader):

@@ -9,6 +9,7 @@ from swarmproxy.wire.exchange import AsgiExchange, ClientConnection
 from swarmproxy.wire.forward import Forwarding, RelayOptions
 from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import RequestHead
+from swarmproxy.wire.holding import Holding
 from swarmproxy.wire.pool import Pool
 
 __all__ = ["DEFAULT", "Exchange", "RelayOptions", "Shortcut"]
@@ -41,7 +42,7 @@ class Exchange(AsgiExchange):
         A GET or HEAD that meets a closed pooled connection is sent once more.
         Raises EngineUnreachable while nothing was written to the client, which the caller then answers;
         afterwards a failure aborts the client's connection. Raises TooLarge if a request to upgrade has a
-        body over `MAX_UPGRADE_BODY_BYTES`.
+        body over `MAX_UPGRADE_BODY_BYTES`, and Held as `RelayOptions.holds` says: it may be relayed once more then.
         """
         if self.answer_begun or self._forward is not None:
             raise RuntimeError("the request is answered already")
@@ -53,7 +54,7 @@ class Exchange(AsgiExchange):
                 raise RuntimeError("the body was read already: pass it on")
             if options.upgrade:
                 # The whole of it goes ahead of the stream, in one form that every engine can tell from it.
-                body = await self._read_body(MAX_UPGRADE_BODY_BYTES)
+                body = await self.read_body(MAX_UPGRADE_BODY_BYTES, "a request to upgrade")
         again = self.request.method in _CAN_BE_SENT_AGAIN and (body is not None or not self.request.has_body)
         connection = pool.take_idle(only_once=not again) if not self._sent_before else None
         while True:
@@ -64,7 +65,8 @@ class Exchange(AsgiExchange):
                 connection.release()  # nothing was asked of the engine yet
                 return 0
             done: asyncio.Future[int] = self.connection.loop.create_future()
-            self._forward = forward = Forwarding(self, connection, options, functools.partial(_resolve, done))
+            kind = Forwarding if options.holds is None else Holding
+            self._forward = forward = kind(self, connection, options, functools.partial(_resolve, done))
             try:
                 forward.send_head(target, body)
                 if self.gone:
@@ -116,14 +118,14 @@ class Exchange(AsgiExchange):
         elif on_end is not None:
             on_end(status)
 
-    async def _read_body(self, max_bytes: int) -> bytes:
-        """Return the whole body."""
+    async def read_body(self, max_bytes: int, what: str) -> bytes:
+        """Return the whole body, to be passed on in `RelayOptions.body`. Raises TooLarge, which names `what`."""
         parts = bytearray()
         while True:
             message = await self.receive()
             parts += message.get("body", b"")
             if len(parts) > max_bytes:
-                raise TooLarge(f"the body of a request to upgrade is over {max_bytes} bytes")
+                raise TooLarge(f"the body of {what} is over {max_bytes} bytes")
             if not message.get("more_body"):
                 return bytes(parts)
 

@@ -38,6 +38,11 @@ from swarmproxy.api.forwarded import Owner, match
         ("GET", "/plugins/privileges", Owner.NEW_PLUGIN, "", "privileges"),
         ("POST", "/plugins/node-1/vieux/sshfs:latest/enable", Owner.PLUGIN, "node-1/vieux/sshfs:latest", "enable"),
         ("DELETE", "/plugins/node-1/sshfs", Owner.PLUGIN, "node-1/sshfs", ""),
+        ("GET", "/swarm/unlockkey", Owner.MANAGER, "unlockkey", ""),
+        ("POST", "/services/create", Owner.MANAGER, "create", ""),
+        ("GET", "/services/create/logs", Owner.MANAGER, "create", ""),
+        ("DELETE", "/configs/web", Owner.MANAGER, "web", ""),
+        ("PUT", "/volumes/data", Owner.MANAGER, "data", ""),
     ],
 )
 def test_match(method: str, path: str, owner: Owner, name: str, action: str) -> None:
@@ -51,6 +56,10 @@ def test_match(method: str, path: str, owner: Owner, name: str, action: str) -> 
     ("method", "path"),
     [
         ("GET", "/containers/json"),
+        ("POST", "/swarm/init"),
+        ("POST", "/tasks/create"),
+        ("DELETE", "/volumes/data"),
+        ("GET", "/nodes/x/update"),
         ("GET", "/containers/web/json"),
         ("POST", "/containers/create"),
         ("POST", "/containers/prune"),
