@@ -62,7 +62,6 @@ def build(
     """Return the ASGI application for one cluster. Without `books`, what operators say is kept in memory."""
     app = FastAPI(title="swarmproxy", openapi_url=None, redirect_slashes=False)
     app.state.cluster = cluster
-    cluster.swarms.mode = settings.swarm_mode
     app.state.placement = placement
     app.state.network_maker = NetworkMaker(cluster, placement.rank, settings.default_network)
     app.state.volume_maker = VolumeMaker(cluster, placement.rank, placement.new_swarm_id)

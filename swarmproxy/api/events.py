@@ -11,7 +11,7 @@ from swarmproxy.api.requests import cluster_of
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster, origin_of
 from swarmproxy.cluster.fanout import on_all
-from swarmproxy.cluster.hub import Subscription
+from swarmproxy.cluster.hub import Subscription, Telling
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.apiversion import DEFAULT
@@ -39,12 +39,12 @@ async def _lines(cluster: Cluster, query: EventQuery) -> AsyncIterator[bytes]:
         told: set[tuple[int, str, str, str]] = set()
         if query.since_ns is not None:
             for event, line in await _past(cluster, query):
-                told.add(_identity(event))
+                told.add(event.mark)
                 yield line
         if query.until_ns is not None and query.until_ns <= time.time_ns():
             return
         async for batch in _until(subscription, query.until_ns):
-            yield b"".join(line for event, line in batch if not told or _identity(event) not in told)
+            yield b"".join(line for event, line in batch if not told or event.mark not in told)
     finally:
         cluster.hub.unsubscribe(subscription)
 
@@ -62,10 +62,6 @@ async def _until(subscription: Subscription, until_ns: int | None) -> AsyncItera
         yield [each for each in batch if until_ns is None or each[0].time_ns <= until_ns]
 
 
-def _identity(event: Event) -> tuple[int, str, str, str]:
-    return event.time_ns, event.type, event.action, event.actor_id
-
-
 async def _past(cluster: Cluster, query: EventQuery) -> list[tuple[Event, bytes]]:
     """Return what the healthy engines remember of the time asked for, in the order of their clocks.
 
@@ -77,7 +73,8 @@ async def _past(cluster: Cluster, query: EventQuery) -> list[tuple[Event, bytes]
     )
     found = [each for _, events_of_one in outcome.done for each in events_of_one]
     found.sort(key=lambda each: each[0].time_ns)
-    return found
+    telling = Telling()
+    return [each for each in found if telling.is_new(each[0])]
 
 
 async def _past_of(engine: Engine, query: EventQuery, until_ns: int) -> list[tuple[Event, bytes]]:

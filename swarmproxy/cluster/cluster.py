@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from swarmproxy.cluster.builds import Builds
 from swarmproxy.cluster.credentials import Credentials
 from swarmproxy.cluster.execs import Execs
-from swarmproxy.cluster.hub import Hub
+from swarmproxy.cluster.hub import Hub, Telling
 from swarmproxy.cluster.image_index import ImageIndex
 from swarmproxy.cluster.index import Index, Located
 from swarmproxy.cluster.membership import Membership
@@ -73,6 +73,7 @@ class Cluster:
     networks: NetworkIndex = field(default_factory=NetworkIndex)
     volumes: VolumeIndex = field(default_factory=VolumeIndex)
     hub: Hub = field(default_factory=Hub)
+    telling: Telling = field(default_factory=Telling)
     execs: Execs = field(default_factory=Execs)
     book: NodeBook = field(default_factory=NodeBook)
     unsettled: Unsettled = field(default_factory=Unsettled)
@@ -211,8 +212,10 @@ class Cluster:
 
     def happened(self, engine: Engine, event: Event) -> None:
         """Pass an engine's event on to the readers."""
-        if engine in self._present:
+        if engine in self._present and self.telling.is_new(event):
             self.hub.publish(event, origin_of(engine))
+            if event.is_of_swarm:
+                self.swarms.happened(event)
 
     def state_changed(self, engine: Engine, before: State, after: State) -> None:
         """Tell the readers when an engine comes and goes; one that is not accepted takes its containers along."""

@@ -1,7 +1,7 @@
 """The cluster's event stream: each event encoded once, and a bounded queue for each reader."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -9,6 +9,8 @@ import msgspec
 from swarmproxy.model.event import Event, EventQuery, Origin, dress
 
 QUEUE_LIMIT = 10_000
+REMEMBERED = 10_000  # events of a swarm
+LATE_NS = 60 * 10**9  # how much later than another a manager may tell of something
 
 
 class Subscription:
@@ -54,6 +56,27 @@ class Subscription:
                 yield batch
             if self._closed:
                 return
+
+
+class Telling:
+    """Which events have been told. All managers of a swarm tell of it, and a new one tells all that ever was."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[tuple[int, str, str, str], None] = OrderedDict()
+        self._newest_ns = 0
+
+    def is_new(self, event: Event) -> bool:
+        """Return whether `event` was not told yet, and take note that it is now."""
+        if not event.is_of_swarm:
+            return True
+        mark = event.mark
+        if mark in self._told or 0 < mark[0] < self._newest_ns - LATE_NS:
+            return False
+        self._newest_ns = max(self._newest_ns, mark[0])
+        self._told[mark] = None
+        if len(self._told) > REMEMBERED:
+            self._told.popitem(last=False)
+        return True
 
 
 class Hub:

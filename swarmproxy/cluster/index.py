@@ -34,6 +34,7 @@ class Index:
         self._sorted_swarm_ids: Ordered[str] = Ordered()
         self._names: dict[str, tuple[str, ...]] = {}
         self._newest: Ordered[tuple[int, str]] = Ordered()  # (-created_ns, id): the order of a listing
+        self._slots: dict[str, tuple[str, ...]] = {}  # `web.1`: all tasks that were its first
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -55,6 +56,8 @@ class Index:
         self._newest.put((-container.created_ns, container.id))
         for name in container.names:
             _add(self._names, name.lstrip("/"), container.id)
+        if slot := container.slot:
+            _add(self._slots, slot, container.id)
         if swarm_id := container.swarm_id:
             if swarm_id not in self._swarm_ids:
                 self._sorted_swarm_ids.put(swarm_id)
@@ -71,6 +74,8 @@ class Index:
         self._newest.take((-container.created_ns, container_id))
         for name in container.names:
             _discard(self._names, name.lstrip("/"), container_id)
+        if slot := container.slot:
+            _discard(self._slots, slot, container_id)
         if swarm_id := container.swarm_id:
             _discard(self._swarm_ids, swarm_id, container_id)
             if swarm_id not in self._swarm_ids:
@@ -97,7 +102,8 @@ class Index:
     def find(self, text: str) -> Located:
         """The one container a client means by `text`.
 
-        In this order: full or 12-character id, swarm id, name, `node/name` or `engine id/name`, unique id prefix.
+        In this order: full or 12-character id, swarm id, name, `node/name` or `engine id/name`, a service's task
+        (`web.1`, or `web.1.` and the first letters of the task's id), unique id prefix.
         Raises NotFound, Conflict for a name that several containers have, BadRequest for such a prefix.
         Source: classic Swarm 1.2 §container look-up, with its silent "not found" for an ambiguous name mended.
         """
@@ -115,6 +121,8 @@ class Index:
                 return one
             titles = ", ".join(f"{each.title} ({each.container.id[:SHORT_ID_LENGTH]})" for each in named)
             raise Conflict(f"container name {text} is ambiguous: it may be {titles}")
+        if task := self._task(text.removeprefix("/")):
+            return task
         found = self._with_any_prefix(text)
         if len(found) > 1:
             titles = ", ".join(sorted(self.by_id[each].title for each in found))
@@ -141,6 +149,17 @@ class Index:
                     found[each.container.id] = each
             cut = text.find("/", cut + 1)
         return list(found.values())
+
+    def _task(self, text: str) -> Located | None:
+        """Return the task that is `text` now. Of several that were, the one that runs; else the latest."""
+        slot, start = (text, "") if text in self._slots else (text.rpartition(".")[0], text)
+        tasks = [self.by_id[each] for each in self._slots.get(slot, ())]
+        found = [each for each in tasks if each.container.name.startswith(start)]
+        running = [each for each in found if each.container.is_running]
+        if len(running) > 1:
+            titles = ", ".join(sorted(each.title for each in running))
+            raise Conflict(f"task {text} is ambiguous: it may be {titles}")
+        return max(running or found, key=lambda each: (each.container.created_ns, each.container.id), default=None)
 
     def _with_any_prefix(self, text: str) -> set[str]:
         if not text:

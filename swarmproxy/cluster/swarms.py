@@ -17,6 +17,7 @@ from swarmproxy.engine.client import engine_error
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import Conflict, EngineError, EngineUnreachable, NoSwarm, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version
+from swarmproxy.model.event import Event
 from swarmproxy.model.info import natural_key
 from swarmproxy.model.swarm import SwarmPart, is_leaderless, is_without_effect
 from swarmproxy.wire.fetch import Answer
@@ -66,6 +67,7 @@ class Swarms:
     engines: Callable[[], Sequence[Engine]]
     mode: Mode = "use"
     on_change: list[Callable[[], None]] = field(default_factory=list)
+    on_event: list[Callable[[Event], None]] = field(default_factory=list)
     _leader: str = ""  # the node ID of the last leader that we heard of
     _known: list[Swarm] | None = None
 
@@ -96,6 +98,11 @@ class Swarms:
         self._known = None
         for tell in self.on_change:
             tell()
+
+    def happened(self, event: Event) -> None:
+        """Take note of what its managers tell of a swarm, once."""
+        for tell in self.on_event:
+            tell(event)
 
     def all(self) -> list[Swarm]:
         """Return every swarm that members are in, each with its members in the order of their names."""

@@ -197,7 +197,8 @@ class Follower:
         mark = (moment_ns, hash((event.type, event.action, event.actor_id)))
         if mark in self._told_set:
             return False
-        self._latest_ns = max(self._latest_ns, moment_ns)
+        if not event.is_of_swarm:  # whose time is by another clock
+            self._latest_ns = max(self._latest_ns, moment_ns)
         if len(self._told) == REMEMBERED:
             self._told_set.discard(self._told.popleft())
         self._told.append(mark)

@@ -82,6 +82,16 @@ class Container(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.labels.get(label_names.ID, "")
 
     @property
+    def is_task(self) -> bool:
+        """Whether it is a task of a service of Docker's swarm mode, which makes and removes it."""
+        return label_names.TASK in self.labels
+
+    @property
+    def slot(self) -> str:
+        """What a task of a service is called without the part that changes: `web.1`. Empty for all others."""
+        return self.labels.get(label_names.TASK_NAME, "").rpartition(".")[0]
+
+    @property
     def is_movable(self) -> bool:
         """Whether it is to be made anew on another node when its own fails, or is drained: its user said so.
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from swarmproxy.model.filters import Filters
     from swarmproxy.model.node import Node
 
+SWARM_SCOPE = "swarm"
+
 
 class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One event of one engine, or of the cluster itself (type `swarm`)."""
@@ -32,6 +34,21 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     scope: str = ""
     time_ns: int = 0
     raw: bytes = b"{}"
+
+    @property
+    def mark(self) -> tuple[int, str, str, str]:
+        """What tells it from every other event.
+
+        All managers of a swarm tell of what happens to it. The time is the object's own, the same from each of them,
+        but when it is removed: then each says when it heard of that.
+        """
+        moment_ns = 0 if self.is_of_swarm and self.action == "remove" else self.time_ns
+        return moment_ns, self.type, self.action, self.actor_id
+
+    @property
+    def is_of_swarm(self) -> bool:
+        """Whether it happened to a swarm of Docker's swarm mode, and not on one node of it."""
+        return self.scope == SWARM_SCOPE
 
     @property
     def verb(self) -> str:
@@ -85,6 +102,8 @@ def from_engine(line: bytes, *, skew_ns: int = 0) -> Event:
     if parsed.from_ and not parsed.Type:
         attributes.setdefault("image", parsed.from_)
     time_ns = parsed.timeNano or (parsed.time or 0) * NANOSECONDS
+    if parsed.scope == SWARM_SCOPE:
+        skew_ns = 0  # its time is by the clock of whoever led the swarm then
     return Event(
         type=parsed.Type or ("container" if parsed.from_ else "image"),
         action=parsed.Action or parsed.status or "",

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 NAMESPACE = "com.docker.swarm"
 ID = f"{NAMESPACE}.id"
-TASK = f"{NAMESPACE}.task"
+TASK = f"{NAMESPACE}.task"  # of a service of Docker's swarm mode, as all that follow
+TASK_NAME = f"{NAMESPACE}.task.name"
+SERVICE_ID = f"{NAMESPACE}.service.id"
 AFFINITIES = f"{NAMESPACE}.affinities"
 CONSTRAINTS = f"{NAMESPACE}.constraints"
 WHITELISTS = f"{NAMESPACE}.whitelists"

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -32,7 +33,7 @@ async def swarm(managers: int = 3, workers: int = 0) -> AsyncIterator[tuple[Fron
     daemons = [ImageDaemon(f"node-{number + 1}") for number in range(managers + workers)]
     known = [{"NodeID": f"n{number + 1}", "Addr": f"10.0.0.{number + 1}:2377"} for number in range(managers or 1)]
     for number, daemon in enumerate(daemons):
-        part = {"NodeID": f"n{number + 1}", "LocalNodeState": "active", "RemoteManagers": known}
+        part: dict[str, Any] = {"NodeID": f"n{number + 1}", "LocalNodeState": "active", "RemoteManagers": known}
         if number < managers:
             part |= {"ControlAvailable": True, "Cluster": {"ID": "c1"}, "Nodes": len(daemons), "Managers": managers}
         daemon.info_fields["Swarm"] = part
@@ -144,9 +145,7 @@ async def test_leader_is_elected_meanwhile() -> None:
         assert asked.result().status_code == 201
 
 
-@pytest.mark.parametrize(
-    ("status", "message"), [(404, "service web not found"), (500, "name must be valid")]
-)
+@pytest.mark.parametrize(("status", "message"), [(404, "service web not found"), (500, "name must be valid")])
 async def test_own_refusals_pass(status: int, message: str) -> None:
     """What a manager refuses for the request's sake is its answer, and nobody else is asked."""
     async with swarm() as (manager, daemons):

@@ -5,7 +5,7 @@ import json
 
 import msgspec
 
-from swarmproxy.cluster.hub import Hub, Subscription
+from swarmproxy.cluster.hub import Hub, Subscription, Telling
 from swarmproxy.model.event import Event, EventQuery, Origin
 
 NODE = Origin(id="ID|127.0.0.1:2375", name="node-1", address="127.0.0.1:2375", ip="127.0.0.1")
@@ -95,3 +95,19 @@ async def test_closed() -> None:
     subscription.close()
     subscription.offer(event(2), NODE, event(2).raw)
     assert [each["timeNano"] for each in await read_all(subscription)] == [1]
+
+
+def of_swarm(action: str, time_ns: int, actor_id: str = "web") -> Event:
+    return Event(type="service", action=action, actor_id=actor_id, scope="swarm", time_ns=time_ns)
+
+
+def test_told_once() -> None:
+    """What all managers of a swarm tell is told once; a removal, too, whose time each says differently."""
+    telling = Telling()
+    second = 10**9
+    told = [of_swarm("create", 100 * second), of_swarm("update", 101 * second), of_swarm("update", 102 * second)]
+    assert [telling.is_new(each) for each in (*told, *told)] == [True] * 3 + [False] * 3
+    assert [telling.is_new(of_swarm("remove", 103 * second + number)) for number in range(3)] == [True, False, False]
+    assert telling.is_new(of_swarm("create", 90 * second, "late"))
+    assert not telling.is_new(of_swarm("create", 10 * second, "as a new manager tells all that ever was"))
+    assert [telling.is_new(event(1)) for _ in range(2)] == [True, True]  # of one node: the engine's follower knows

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from swarmproxy.cluster.index import Index
 from swarmproxy.errors import BadRequest, Conflict, NotFound, SwarmError
+from swarmproxy.model.container import Container
+from swarmproxy.model.labels import TASK, TASK_NAME
 from tests.cluster.members import container, member
 
 SWARM_ID = "5a" * 32
@@ -172,3 +174,29 @@ def outcome(index: Index, text: str) -> str:
         return index.find(text).container.id
     except SwarmError as error:
         return f"{type(error).__name__}: {error}"
+
+
+def task(container_id: str, slot: str, task_id: str, *, state: str = "running", created: int = 0) -> Container:
+    """Return the container of a task of a service."""
+    made = container(container_id, f"{slot}.{task_id}", created=created)
+    return replace(made, state=state, labels={TASK: "", TASK_NAME: f"{slot}.{task_id}"})
+
+
+def test_task_of_a_service() -> None:
+    """A task is found as `service.slot`: the one that runs, else the latest; and by the first letters of its id."""
+    index = Index()
+    index.put(member(1), task("a1", "web.1", "old11", state="exited", created=1))
+    index.put(member(2), task("a2", "web.1", "new22", created=2))
+    index.put(member(1), task("a3", "web.2", "one33", state="exited", created=1))
+    index.put(member(2), task("a4", "web.2", "two44", state="exited", created=2))
+    wanted = {"web.1": "a2", "/web.1": "a2", "web.1.old11": "a1", "web.1.ne": "a2", "web.2": "a4", "web.2.o": "a3"}
+    assert {text: index.find(text).container.id.rstrip("0") for text in wanted} == wanted
+    for text in ("web", "web.3", "web.1.x", "web.", ".1"):
+        with pytest.raises(NotFound):
+            index.find(text)
+    index.put(member(1), task("a5", "web.1", "too55", created=3))
+    with pytest.raises(Conflict, match=r"web.1 is ambiguous: it may be node-1/web.1.too55, node-2/web.1.new22$"):
+        index.find("web.1")
+    index.drop(index.by_id["a5".ljust(64, "0")].engine, "a5".ljust(64, "0"))
+    index.put(member(1), container("b1", "web.1"))
+    assert index.find("web.1").container.id == "b1".ljust(64, "0")
