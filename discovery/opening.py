@@ -70,6 +70,10 @@ def open_backend(
         from discovery.token import TokenBackend
 
         return TokenBackend(rest, heartbeat_s=heartbeat_s, ttl_s=ttl_s, options=options)
+    if scheme == "swarm":
+        from discovery.swarm import SwarmBackend
+
+        return SwarmBackend(rest, heartbeat_s=heartbeat_s, options=options)
     raise DiscoveryError("discovery service not supported")
 
 

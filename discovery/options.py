@@ -51,25 +51,27 @@ def parse_place(rest: str, *, default_port: int) -> Place:
     return Place(tuple(found), _join(prefix))
 
 
-def tls_context(options: Mapping[str, str]) -> ssl.SSLContext | None:
+def tls_context(options: Mapping[str, str], *, kind: str = "kv", what: str = "the store") -> ssl.SSLContext | None:
     """Return what to speak TLS with, or None where no file is named.
 
-    It trusts nobody but the authority of `kv.cacertfile`, and compares the name of the host. `kv.certfile` and
-    `kv.keyfile` are shown to a server that demands a certificate. Raises DiscoveryError unless the files are
+    It trusts nobody but the authority of `<kind>.cacertfile`, and compares the name of the host. `<kind>.certfile` and
+    `<kind>.keyfile` are shown to a server that demands a certificate. Raises DiscoveryError unless the files are
     there and fit: where classic silently went on without TLS, we do not.
     """
-    authority, certificate, key = (options.get(name, "") for name in TLS_OPTIONS)
+    authority, certificate, key = (options.get(f"{kind}.{name}", "") for name in ("cacertfile", "certfile", "keyfile"))
     if not (authority or certificate or key):
         return None
     if not authority or bool(certificate) != bool(key):
-        raise DiscoveryError("TLS to the store needs kv.cacertfile, and both kv.certfile and kv.keyfile or neither")
+        raise DiscoveryError(
+            f"TLS to {what} needs {kind}.cacertfile, and both {kind}.certfile and {kind}.keyfile or neither"
+        )
     try:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=authority)
         if certificate:
             # Never ask on the terminal for the password of an encrypted key.
             context.load_cert_chain(certificate, key, password=lambda: "")
     except OSError as error:  # ssl.SSLError is one
-        raise DiscoveryError(f"cannot use the TLS files of the store: {error.strerror or error}") from error
+        raise DiscoveryError(f"cannot use the TLS files of {what}: {error.strerror or error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -123,7 +123,7 @@ def read_settings(
     heartbeat_s = read_duration(flags.heartbeat, "--heartbeat")
     if heartbeat_s < 1:
         raise ConfigError("--heartbeat should be at least one second")
-    discovery_options = read_discovery_options(flags.discovery_opt)
+    discovery_options = _with_engine_tls(read_discovery_options(flags.discovery_opt), url, engine_tls)
     try:
         open_backend(url, heartbeat_s=heartbeat_s, options=discovery_options)
     except BackendError as error:
@@ -212,6 +212,15 @@ def _discovery(args: tuple[str, ...], program: str, default_socket: Path) -> str
         log.info("no discovery given, the engine of this machine is served", extra={"discovery": url})
         return url
     raise ConfigError(f"discovery required to manage a cluster. See '{program} manage --help'.")
+
+
+def _with_engine_tls(options: Mapping[str, str], url: str, tls: Tls | None) -> Mapping[str, str]:
+    """Return `options`; the managers of a swarm are engines, so they are asked with the same files unless told else."""
+    given = any(name.startswith("swarm.") and name.endswith("file") for name in options)
+    if split_url(url)[0] != "swarm" or given or tls is None or tls.ca is None:
+        return options
+    files = {"swarm.cacertfile": tls.ca, "swarm.certfile": tls.cert, "swarm.keyfile": tls.key}
+    return {**options, **{name: str(path) for name, path in files.items() if path is not None}}
 
 
 def _strategy(text: str) -> Strategy:
