@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from swarmproxy.api.requests import cluster_of
+from swarmproxy.api.requests import cluster_of, version_of
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster, origin_of
 from swarmproxy.cluster.fanout import on_all
@@ -24,7 +24,7 @@ REPLAY_TIMEOUT_S = 30.0
 @router.get("/events")
 async def events(request: Request) -> StreamingResponse:
     """Stream the events of all nodes, one JSON object a line."""
-    query = EventQuery.parse(dict(request.query_params), now_ns=time.time_ns())
+    query = EventQuery.parse(dict(request.query_params), now_ns=time.time_ns(), version=version_of(request))
     return StreamingResponse(_lines(cluster_of(request), query), media_type="application/json")
 
 

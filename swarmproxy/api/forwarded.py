@@ -5,6 +5,7 @@ from enum import Enum
 from urllib.parse import quote
 
 from swarmproxy.model.apiversion import OLDEST, Version
+from swarmproxy.model.versions import Subject
 
 
 class Owner(Enum):
@@ -38,6 +39,7 @@ class Route:
     removes: bool = False
     makes_image: bool = False
     as_it_is_from: Version = OLDEST  # for older clients one of our own routes adapts the answer
+    subject: Subject | None = None  # a signal in the query may be for one of our own routes to send
     since: Version | None = None  # the first version of the API that has it, where a member may be older
     needs_healthy: bool = True  # else it is tried, and the engine's silence is the answer
     answers_within_s: float | None = None  # until the engine's head; None: it may take for ever
@@ -72,8 +74,12 @@ _CONTAINERS = _rows(
     streams="GET:changes GET:export GET:archive PUT:archive GET:checkpoints",
     endless="GET:logs GET:stats POST:wait",
     upgrades="POST:attach GET:attach/ws",
-    changes="POST:stop POST:restart POST:kill POST:pause POST:unpause POST:update POST:checkpoints",
+    changes="POST:kill POST:pause POST:unpause POST:update POST:checkpoints",
 ) | {
+    **{
+        ("POST", action): Route(owner=Owner.CONTAINER, action=action, finish=True, changes=True, subject=Subject.STOP)
+        for action in ("stop", "restart")
+    },
     ("POST", "start"): Route(owner=Owner.CONTAINER, action="start", finish=True, changes=True, needs_healthy=False),
     ("DELETE", ""): Route(owner=Owner.CONTAINER, finish=True, removes=True, needs_healthy=False),
 }

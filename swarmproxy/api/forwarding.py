@@ -17,6 +17,7 @@ from swarmproxy.cluster.saving import parts_for
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineUnreachable, NotSupported
 from swarmproxy.model.apiversion import Version, text
+from swarmproxy.model.versions import Subject, adapt_query
 from swarmproxy.wire.relay import Exchange, RelayOptions
 
 Scope = MutableMapping[str, Any]
@@ -40,7 +41,7 @@ class Forwarder:
     async def forward(self, scope: Scope, version: Version, path: str, route: Route, name: str) -> bool:
         """Let the engine answer. `path` has no version. Raises SwarmError while nothing has been answered.
 
-        Returns False if there is no one engine that could: the answer is to be made of several.
+        Returns False if no one request to one engine would do: one of our own routes is to answer.
         """
         if route.owner in BUILDS:
             await self._builder.forward(exchange_of(scope), scope, version, route.owner)
@@ -56,6 +57,8 @@ class Forwarder:
                 if route.owner is Owner.COMMITTED:
                     name = dict(parse_qsl(query.decode("latin-1"))).get("container", "")
                 engine, container_id = self._find(route, name)
+                if route.subject is not None and query and _signal(route.subject, query, engine, version):
+                    return False
                 if route.owner is Owner.COMMITTED:
                     query = replace_parameter(query, b"container", container_id.encode())
                 else:
@@ -167,6 +170,12 @@ class Forwarder:
 def _path(route: Route, container_id: str) -> str:
     # by position, never by searching the client's text: a container may be called `containers`
     return f"/containers/{container_id}/{route.action}" if route.action else f"/containers/{container_id}"
+
+
+def _signal(subject: Subject, query: bytes, engine: Engine, version: Version) -> str:
+    """Return the signal in a query that an engine would leave out of account."""
+    parameters = dict(parse_qsl(query.decode("latin-1")))
+    return adapt_query(subject, parameters, client=version, engine=version_for(engine, version)).signal
 
 
 def _demand(engine: Engine, version: Version, since: Version, what: str) -> None:

@@ -8,27 +8,34 @@ from swarmproxy.api.requests import body_bytes, cluster_of, json_reply, passed_o
 from swarmproxy.api.selection import nodes_asked, parameters_for_engine
 from swarmproxy.cluster import networking
 from swarmproxy.cluster.network_making import NetworkMaker
+from swarmproxy.model.apiversion import NEWEST, Version
 from swarmproxy.model.names import shows_node
 from swarmproxy.model.network import item_json
 from swarmproxy.model.network_listing import NetworkQuery
 from swarmproxy.model.network_spec import with_members
+from swarmproxy.model.versions import Subject, adapt_answer
 from swarmproxy.settings import Settings
 
 router = APIRouter()
+
+NAMES_CONTAINERS_BEFORE: Version = (1, 28)
 
 
 @router.get("/networks")
 @router.get("/networks/")
 async def list_networks(request: Request) -> Response:
     """List the networks of all nodes, each once, from what the cluster knows; local ones as `node/name`."""
-    cluster = cluster_of(request)
+    cluster, version = cluster_of(request), version_of(request)
     query = NetworkQuery.parse(request.query_params.get("filters", ""))
     await cluster.settled()
     with_node = _shows_node(request)
-    items = [
-        item_json(held.network, held.engines[0].name if with_node and held.network.is_local else "")
-        for held in networking.shown(cluster, query)
-    ]
+    items = []
+    for held in networking.shown(cluster, query):
+        item = item_json(held.network, held.engines[0].name if with_node and held.network.is_local else "")
+        if version < NAMES_CONTAINERS_BEFORE:
+            attached = networking.attached(held)
+            item = adapt_answer(Subject.NETWORKS, item, client=version, engine=NEWEST, attached=attached)
+        items.append(item)
     return json_reply(b"[" + b",".join(items) + b"]\n")
 
 

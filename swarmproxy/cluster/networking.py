@@ -21,7 +21,7 @@ from swarmproxy.errors import EngineUnreachable, Forbidden, NotFound, SwarmError
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.names import few_of
 from swarmproxy.model.network import PREDEFINED
-from swarmproxy.model.network_listing import NetworkQuery, Shown
+from swarmproxy.model.network_listing import NetworkQuery, Shown, endpoints_of
 from swarmproxy.model.network_spec import EndpointSpec, with_members
 from swarmproxy.model.versions import Case
 from swarmproxy.wire.fetch import Answer
@@ -67,6 +67,17 @@ def _used(cluster: Cluster) -> frozenset[str]:
         if each.container.is_running
         for network_id in each.container.networks.values()
     )
+
+
+def attached(held: HeldNetwork) -> dict[str, dict[str, str]]:
+    """Return the containers that run in a network, by ID, as they are known and as an inspect has them."""
+    return {
+        container.id: endpoint
+        for engine in held.engines
+        for container in engine.containers.values()
+        if container.is_running and held.network.id in container.networks.values()
+        for endpoint in endpoints_of(container, held.network.id)
+    }
 
 
 async def inspect(

@@ -208,11 +208,12 @@ class EventQuery:
     tests: tuple[Callable[[Event, str, str], bool], ...] = ()
 
     @classmethod
-    def parse(cls, parameters: Mapping[str, str], *, now_ns: int) -> EventQuery:
+    def parse(cls, parameters: Mapping[str, str], *, now_ns: int, version: tuple[int, int] = (1, 46)) -> EventQuery:
         """Return the query in the parameters of `GET /events`. Raises BadRequest.
 
         Moments are unix seconds with a fraction, RFC 3339, or durations before `now_ns`. An `until` of 0 is
-        none. Filters that are not known are not looked at, as in Docker.
+        none. Filters that are not known are not looked at, as in Docker. Clients of an older `version` do not know
+        of images that are created.
         """
         since, until = parameters.get("since", ""), parameters.get("until", "")
         since_ns = parse_moment_ns(since, now_ns=now_ns) if since else None
@@ -220,10 +221,11 @@ class EventQuery:
         if since_ns is not None and until_ns > 0 and since_ns > until_ns:
             raise BadRequest(f"`since` time ({since}) cannot be after `until` time ({until})")
         filters = parse_filters(parameters.get("filters", ""))
+        tests = tuple(_make_test(key, filters) for key in filters if key in _KEYS)
         return cls(
             since_ns=since_ns,
             until_ns=until_ns if until_ns > 0 else None,
-            tests=tuple(_make_test(key, filters) for key in filters if key in _KEYS),
+            tests=tests if version >= _IMAGES_ARE_CREATED else (*tests, _is_no_image_made),
         )
 
     def matches(self, event: Event, node: Origin | Node) -> bool:
@@ -232,7 +234,12 @@ class EventQuery:
 
 
 _NAMED_TYPES = ("container", "daemon", "plugin", "volume", "network", "service", "secret", "config")
+_IMAGES_ARE_CREATED = (1, 46)
 _KEYS = frozenset({*_NAMED_TYPES, "type", "event", "scope", "label", "image", "node"})
+
+
+def _is_no_image_made(event: Event, _name: str, _id: str) -> bool:
+    return (event.type, event.action) != ("image", "create")
 
 
 def _make_test(key: str, filters: Filters) -> Callable[[Event, str, str], bool]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.filters import any_pattern, check_keys, labels_match, one_boolean, parse_filters, parse_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from swarmproxy.model.container import Container
     from swarmproxy.model.filters import Filters
     from swarmproxy.model.network import Network
 
@@ -68,6 +71,45 @@ class NetworkQuery:
         if self.ids is not None and not self.ids(network.id):
             return False
         return all(test(shown) for test in self.tests)
+
+
+class _Endpoint(msgspec.Struct, gc=False):
+    NetworkID: str | None = None
+    EndpointID: str | None = None
+    MacAddress: str | None = None
+    IPAddress: str | None = None
+    IPPrefixLen: int | None = None
+    GlobalIPv6Address: str | None = None
+    GlobalIPv6PrefixLen: int | None = None
+
+
+class _Settings(msgspec.Struct, gc=False):
+    Networks: dict[str, _Endpoint | None] | None = None
+
+
+class _Item(msgspec.Struct, gc=False):
+    NetworkSettings: _Settings | None = None
+
+
+_item_decoder = msgspec.json.Decoder(_Item)
+
+
+def endpoints_of(container: Container, network_id: str) -> list[dict[str, str]]:
+    """Return how a container is connected to a network, in the form of a network's `Containers`; empty if it is not."""
+    settings = _item_decoder.decode(b"{" + container.fields + b"}").NetworkSettings or _Settings()
+    return [
+        {
+            "Name": container.name,
+            "EndpointID": each.EndpointID or "",
+            "MacAddress": each.MacAddress or "",
+            "IPv4Address": f"{each.IPAddress}/{each.IPPrefixLen or 0}" if each.IPAddress else "",
+            "IPv6Address": f"{each.GlobalIPv6Address}/{each.GlobalIPv6PrefixLen or 0}"
+            if each.GlobalIPv6Address
+            else "",
+        }
+        for each in (settings.Networks or {}).values()
+        if each is not None and each.NetworkID == network_id
+    ]
 
 
 def _by_driver(filters: Filters) -> Callable[[Shown], bool]:

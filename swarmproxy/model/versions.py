@@ -30,6 +30,11 @@ class Subject(Enum):
     IMAGE = "GET /images/{name}/json"
     VOLUMES_PRUNE = "POST /volumes/prune"
     BUILD_PRUNE = "POST /build/prune"
+    STOP = "POST /containers/{id}/stop, restart"
+    NETWORKS = "GET /networks"
+    IMAGES = "GET /images/json"
+    EVENTS = "GET /events"
+    DISK_USAGE = "GET /system/df"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +45,8 @@ class Case:
     cgroup_v1: bool = False  # what the engine's kernel uses
     joins: dict[str, Any] = field(default_factory=dict)  # network -> settings: to be connected after the create
     only_anonymous: bool = False  # volumes with a name of their own must stay
+    signal: str = ""  # to be sent before the request
+    attached: Mapping[str, Any] = field(default_factory=dict)  # of a network: what is known of its containers
 
     @property
     def host(self) -> dict[str, Any]:
@@ -75,7 +82,9 @@ def _inner(members: dict[str, Any], name: str) -> dict[str, Any]:
 class Change:
     """A change of the API in the version `since`.
 
-    `to_newer` is for a client older than that before an engine that is not, `to_older` for the opposite.
+    `to_newer` is for a client older than that before an engine that is not, `to_older` for the opposite. What we
+    answer ourselves, of many nodes, is made in the client's version at once: `made_for` names those who are told
+    otherwise, and `source` begins with the module that does it.
     """
 
     since: Version
@@ -84,6 +93,14 @@ class Change:
     source: str
     to_newer: Callable[[Case], None] | None = None
     to_older: Callable[[Case], None] | None = None
+    made_for: tuple[str, ...] = ()
+
+    @property
+    def whom(self) -> tuple[str, ...]:
+        """Who is told something else than a client of the engine's own version."""
+        older = ("older clients",) if self.to_newer is not None else ()
+        newer = ("newer clients",) if self.to_older is not None else ()
+        return (*older, *newer, *self.made_for)
 
 
 def _client_removes(case: Case) -> None:
@@ -180,6 +197,25 @@ def _virtual_size(case: Case) -> None:
         case.members.setdefault("VirtualSize", case.members["Size"])
 
 
+def _signal_apart(case: Case) -> None:
+    case.signal = case.members.pop("signal", "")
+
+
+def _with_attached(case: Case) -> None:
+    case.members["Containers"] = dict(case.attached)
+
+
+_OLDER = ("older clients",)
+_BOTH = ("older clients", "newer clients")
+_EVENTS = "model/event.py; moby, daemon/server/router/system/system_routes.go"
+_IMAGE_LISTING = "model/image_listing.py; moby, daemon/server/router/image/image_routes.go"
+_DISK_USAGE = "model/disk_usage.py; moby, daemon/server/router/system/system_routes.go"
+
+
+def _made(since: Version, subject: Subject, what: str, source: str, whom: tuple[str, ...] = _OLDER) -> Change:
+    return Change(since=since, subject=subject, what=what, source=source, made_for=whom)
+
+
 _CREATE = "moby, daemon/server/router/container/container_routes.go"
 
 CHANGES: tuple[Change, ...] = (
@@ -263,6 +299,27 @@ CHANGES: tuple[Change, ...] = (
         to_newer=_reserved_space,
         to_older=_keep_storage,
     ),
+    Change(
+        since=(1, 42),
+        subject=Subject.STOP,
+        what="`signal` is sent instead of the container's own: before, it was ignored",
+        source="moby, daemon/server/router/container/container_routes.go",
+        to_older=_signal_apart,
+    ),
+    Change(
+        since=(1, 28),
+        subject=Subject.NETWORKS,
+        what="`Containers` is left empty: before, a list named the containers that run",
+        source="moby, daemon/server/router/network/network_routes.go",
+        to_newer=_with_attached,
+    ),
+    _made((1, 41), Subject.IMAGES, "the parameter `filter` is no reference any more", _IMAGE_LISTING),
+    _made((1, 43), Subject.IMAGES, "an image without a name has empty lists: before, `<none>:<none>`", _IMAGE_LISTING),
+    _made((1, 44), Subject.IMAGES, "`VirtualSize` was left out: it had become the same as `Size`", _IMAGE_LISTING),
+    _made((1, 46), Subject.EVENTS, "images have the event `create`", _EVENTS),
+    _made((1, 42), Subject.DISK_USAGE, "the parameter `type`: before, it was ignored", _DISK_USAGE),
+    _made((1, 52), Subject.DISK_USAGE, "each kind has a sum of its own (`ImageUsage`, ...)", _DISK_USAGE, _BOTH),
+    _made((1, 53), Subject.DISK_USAGE, "the lists beside the sums were left out", _DISK_USAGE, _BOTH),
 )
 
 ANONYMOUS_VOLUME = re.compile(r"[0-9a-f]{64}", re.ASCII)  # the names that engines give
@@ -303,12 +360,14 @@ def adapt_query(subject: Subject, parameters: Mapping[str, str], *, client: Vers
     return case
 
 
-def adapt_answer(subject: Subject, body: bytes, *, client: Version, engine: Version) -> bytes:
+def adapt_answer(
+    subject: Subject, body: bytes, *, client: Version, engine: Version, attached: Mapping[str, Any] | None = None
+) -> bytes:
     """Return an engine's answer, one JSON object, in the client's version."""
     steps = between(subject, client, engine)
     if not steps:
         return body
-    case = Case(members=msgspec.json.decode(body, type=dict[str, Any]))
+    case = Case(members=msgspec.json.decode(body, type=dict[str, Any]), attached=attached or {})
     for step in steps:
         step(case)
     return msgspec.json.encode(case.members)

@@ -72,6 +72,24 @@ async def plain_names() -> None:
         assert await _names(manager, name=["blue"]) == ["blue"]
 
 
+@table.changed(
+    "list-containers",
+    "`Containers` in the list",
+    classic="In every version of the API.",
+    why="Engines leave it out from 1.28 on, and inspect has it.",
+)
+async def list_containers() -> None:
+    """For clients before API 1.28 only."""
+    first, second = _two()
+    settings = {"Networks": {"blue": {"NetworkID": BLUE, "IPAddress": "10.0.0.2", "IPPrefixLen": 16}}}
+    web = first.put("web", item={"NetworkSettings": settings}, inspect={"NetworkSettings": settings})
+    async with swarm(first, second) as manager:
+        items = (await manager.client.get("/v1.27/networks")).json()
+        [blue] = [each["Containers"] for each in items if each["Containers"]]
+        assert (blue[web]["Name"], blue[web]["IPv4Address"]) == ("web", "10.0.0.2/16")
+        assert not any(each.get("Containers") for each in (await manager.client.get("/v1.28/networks")).json())
+
+
 @table.kept("list-filters", "the filters `name`, `driver`, `type` and `node`")
 async def list_filters() -> None:
     """`name` is a regular expression on the network's own name, the others are compared as a whole."""

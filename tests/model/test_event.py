@@ -148,6 +148,17 @@ def test_filter(filters: dict[str, list[str]], event: Event, wanted: bool) -> No
     assert parsed.matches(event, NODE) is wanted
 
 
+def test_images_made() -> None:
+    """Clients before 1.46 are not told of images that are created, and of all else they are."""
+    made = Event(type="image", action="create", actor_id="sha256:aa")
+    seen = {
+        version: [event.action for event in (made, PULL) if query.matches(event, NODE)]
+        for version in ((1, 45), (1, 46))
+        for query in [EventQuery.parse({}, now_ns=0, version=version)]
+    }
+    assert seen == {(1, 45): ["pull"], (1, 46): ["create", "pull"]}
+
+
 def test_bounds() -> None:
     """Since and until are moments; an `until` of 0 is none."""
     parsed = EventQuery.parse({"since": "10s", "until": "95.5"}, now_ns=100 * NS)

@@ -1,14 +1,17 @@
 """What is told in another version of the API, row by row."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from swarmproxy.errors import BadRequest
+from swarmproxy.model import versions
 from swarmproxy.model.apiversion import NEWEST, OLDEST
 from swarmproxy.model.versions import CHANGES, Subject, adapt_answer, adapt_create, adapt_query, between
 
+PACKAGE = Path(versions.__file__).parents[1]
 MAC = "02:42:0a:00:00:01"
 
 
@@ -37,8 +40,11 @@ def test_rows_are_told_apart() -> None:
     assert len({(row.since, row.subject, row.what) for row in CHANGES}) == len(CHANGES)
     for row in CHANGES:
         assert OLDEST < row.since <= NEWEST, row
-        assert row.to_newer or row.to_older, row
-        assert row.source.startswith("moby, "), row
+        assert row.whom, row
+        module, _, source = row.source.rpartition("; ")
+        assert source.startswith("moby, "), row
+        assert bool(module) is bool(row.made_for), row
+        assert not module or (PACKAGE / module).exists(), row
 
 
 @pytest.mark.parametrize("version", [(1, 24), (1, 41), (1, 55)])
@@ -193,3 +199,24 @@ def test_build_prune() -> None:
     assert told({"keep-storage": "5"}, "1.40", "1.48") == {"reserved-space": "5"}
     assert told({"reserved-space": "5", "all": "1"}, "1.48", "1.41") == {"all": "1", "keep-storage": "5"}
     assert told({}, "1.48", "1.41") == {}
+
+
+def test_signal() -> None:
+    """The signal of a stop is sent apart to an engine that does not know of it; an older client cannot give one."""
+
+    def told(client: str, engine: str) -> tuple[dict[str, Any], str]:
+        parameters = {"signal": "INT", "t": "5"}
+        case = adapt_query(Subject.STOP, parameters, client=parse(client), engine=parse(engine))
+        return case.members, case.signal
+
+    assert told("1.42", "1.41") == ({"t": "5"}, "INT")
+    assert told("1.51", "1.42") == told("1.41", "1.41") == ({"signal": "INT", "t": "5"}, "")
+
+
+def test_containers_in_lists() -> None:
+    """Clients before 1.28 read in the list who is in a network."""
+    attached = {"c1": {"Name": "web"}}
+    item = b'{"Name":"blue","Containers":{}}'
+    adapted = adapt_answer(Subject.NETWORKS, item, client=(1, 27), engine=NEWEST, attached=attached)
+    assert json.loads(adapted) == {"Name": "blue", "Containers": attached}
+    assert adapt_answer(Subject.NETWORKS, item, client=(1, 28), engine=NEWEST, attached=attached) == item

@@ -167,11 +167,7 @@ def changes() -> list[str]:
     lines = [*VERSIONS_HEAD.format(oldest=oldest, newest=newest).splitlines(), ""]
     lines += ["| changed in | route | what | for |", "|---|---|---|---|"]
     for row in sorted(CHANGES, key=lambda each: each.since):
-        whom = [
-            *(["older clients"] if row.to_newer else []),
-            *(["newer clients"] if row.to_older else []),
-        ]
-        lines.append(f"| {apiversion.text(row.since)} | {row.subject.value} | {row.what} | {', '.join(whom)} |")
+        lines.append(f"| {apiversion.text(row.since)} | {row.subject.value} | {row.what} | {', '.join(row.whom)} |")
     return lines
 
 

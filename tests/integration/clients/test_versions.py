@@ -129,6 +129,57 @@ def test_newer_clients(over_old: Manager, old: Engine, version: str) -> None:
     assert "second" in networks["two"]["Aliases"]
 
 
+def started(manager: Manager, engine: Engine, name: str, trap: str) -> None:
+    """Start a container with a trap, and wait until that is set. The engine starts it again when it ends by itself."""
+    script = f"trap {trap}; touch /ready; while :; do sleep 0.1; done"
+    body = {**SLEEP, "Cmd": ["sh", "-c", script], "HostConfig": {"RestartPolicy": {"Name": "always"}}}
+    post(manager, f"/v1.44/containers/create?name={name}", body)
+    post(manager, f"/v1.44/containers/{name}/start")
+    ready = f"/containers/{name}/archive?path=/ready"
+    manager.wait_until(lambda: engine.request("HEAD", ready)[0] == 200, "a trap that is set")
+
+
+def state_of(engine: Engine, name: str) -> tuple[str, int]:
+    """Return whether a container runs, and how it ended last."""
+    state = engine.get_json(f"/containers/{name}/json")["State"]
+    return state["Status"], state["ExitCode"]
+
+
+def test_signal_of_a_newer_client(over_old: Manager, old: Engine) -> None:
+    """An engine that has no `stop?signal` sends it all the same, waits, kills what is left, and starts nothing again.
+
+    A client that has not got it either is not minded, as by its own daemon.
+    """
+    started(over_old, old, "minds", "'exit 5' INT")
+    path = "/v1.44/containers/minds/stop?signal=SIGINT&t=20"
+    assert over_old.request("POST", path)[0] == 204
+    assert state_of(old, "minds") == ("exited", 5)
+    assert over_old.request("POST", path)[0] == 304
+    assert over_old.request("POST", "/v1.44/containers/minds/restart?signal=SIGINT")[0] == 204
+    assert state_of(old, "minds")[0] == "running"
+    assert over_old.request("POST", "/v1.44/containers/minds/stop?signal=NOISE")[0] == 400
+    assert over_old.request("POST", "/v1.44/containers/nobody/stop?signal=SIGINT")[0] == 404
+    started(over_old, old, "deaf", "'' INT TERM")
+    assert over_old.request("POST", "/v1.44/containers/deaf/stop?signal=SIGINT&t=1")[0] == 204
+    assert state_of(old, "deaf") == ("exited", 137)
+    started(over_old, old, "terminates", "'exit 6' TERM")
+    assert over_old.request("POST", "/v1.41/containers/terminates/stop?signal=SIGINT&t=20")[0] == 204
+    assert state_of(old, "terminates") == ("exited", 6)
+
+
+def test_network_list_of_an_old_client(over_old: Manager, old: Engine) -> None:
+    """A list in API 1.27 names the containers of each network as the engine's own does, and in 1.28 none."""
+    created(over_old, old, "1.27", {})
+    old.request("POST", "/containers/create?name=idle", json.dumps(SLEEP).encode())
+    theirs, ours = (
+        {each["Name"].rpartition("/")[2]: each["Containers"] for each in source.get_json("/v1.27/networks")}
+        for source in (old, over_old)
+    )
+    assert ours == theirs
+    assert len(ours["bridge"]) == 1
+    assert not any(each["Containers"] for each in over_old.get_json("/v1.28/networks"))
+
+
 def test_network_that_refuses(over_old: Manager, old: Engine) -> None:
     """If one of several networks cannot be joined, the engine's refusal comes back and no container stays behind."""
     assert old.request("POST", "/networks/create", b'{"Name": "one"}')[0] == 201
