@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 PACKAGES := tests/hosts/packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test fast lint format bench bench-scheduling bench-check clean engines
+.PHONY: help demo demo-stop test fast lint format bench bench-large bench-scheduling bench-check clean engines
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,12 +37,16 @@ bench: $(VENV)/ready ## measure, against a direct engine and HAProxy, and member
 	@$(PACKAGES) benchmarks engines stores
 	@$(PYTHON) -m benchmarks
 
+bench-large: $(VENV)/ready ## measure with up to 10,000 simulated engines, and rewrite docs/performance*
+	@$(PYTHON) -m benchmarks.large --docs
+
 bench-scheduling: $(VENV)/ready ## measure placements among up to 10,000 nodes, and rewrite docs/scheduling.*
 	@$(PYTHON) -m benchmarks.scheduling --docs
 
 bench-check: $(VENV)/ready ## measure, and fail if a row is 25 % worse against the direct engine than it was
 	@$(PACKAGES) benchmarks engines
 	@$(PYTHON) -m benchmarks --check
+	@$(PYTHON) -m benchmarks.large --check
 
 clean: demo-stop ## remove what was built, fetched and cached
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist /var/cache/swarmproxy-tests

@@ -1,6 +1,7 @@
 """Clients that cost as little as possible, so that what is measured is on the other side."""
 
 import asyncio
+import itertools
 import ssl
 import time
 from collections.abc import Callable
@@ -140,12 +141,13 @@ class Client(asyncio.BufferedProtocol):
 
 
 class Repeater(Client):
-    """Sends the same request again as soon as it is answered, from the callback, since a task costs more."""
+    """Sends a request, or several by turns, as soon as it has an answer: from the callback, since a task costs more."""
 
-    def __init__(self, message: bytes) -> None:
+    def __init__(self, message: bytes, *others: bytes) -> None:
         super().__init__()
         self.keep = False
         self.message = message
+        self._messages = itertools.cycle((message, *others)) if others else itertools.repeat(message)
         self.latencies_ns: list[int] = []
         self._sent_ns = 0
         self._until_ns = 0
@@ -156,7 +158,7 @@ class Repeater(Client):
         self.latencies_ns.clear()
         self._sent_ns = time.perf_counter_ns()
         self._until_ns = self._sent_ns + int(seconds * 1e9)
-        self.transport.write(self.message)
+        self.transport.write(next(self._messages))
         await self.waiter
 
     def finished(self) -> None:
@@ -167,7 +169,7 @@ class Repeater(Client):
         self.latencies_ns.append(now - self._sent_ns)
         if now < self._until_ns:
             self._sent_ns = now
-            self.transport.write(self.message)
+            self.transport.write(next(self._messages))
         else:
             super().finished()
 
@@ -195,6 +197,48 @@ class Follower(Client):
 
     def head_came(self, data: bytes, start: int) -> None:  # noqa: ARG002
         self.finished()
+
+
+class LineReader(Follower):
+    """Reads a chunked stream for ever, and counts its lines; `waiter` is done when there are `expected` of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines = 0
+        self.expected = 0
+        self.reached_ns = 0
+        self._stream: Chunked | None = None
+
+    def head_came(self, data: bytes, start: int) -> None:
+        self._stream = Chunked(keep=True)
+        super().head_came(data, start)
+        self._count(data, start, len(data))
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._stream is None:
+            super().buffer_updated(nbytes)
+        else:
+            self._count(BUFFER, 0, nbytes)
+
+    def _count(self, data: bytes | bytearray, start: int, end: int) -> None:
+        assert self._stream is not None
+        self._stream.feed(data, start, end)
+        kept = self._stream.kept
+        assert kept is not None
+        self.lines += kept.count(b"\n")
+        kept.clear()
+        if self._stream.done:
+            self.fail(LoadError(f"the stream ended after {self.lines} lines"))
+        elif self.expected and self.lines >= self.expected:
+            self.expected = 0
+            self.reached_ns = time.perf_counter_ns()
+            self.finished()
+
+    def expect(self, lines: int) -> "asyncio.Future[None]":
+        """Return what is done when so many more lines have come."""
+        self.expected = self.lines + lines
+        self.waiter = asyncio.get_running_loop().create_future()
+        return self.waiter
 
 
 class Uploader(Client):
@@ -227,10 +271,11 @@ class Peer:
 
     port: int
     tls: ssl.SSLContext | None = None
+    host: str = "127.0.0.1"
 
     async def connect(self, factory: Callable[[], C]) -> C:
         """Return a connected client. Raises OSError."""
         loop = asyncio.get_running_loop()
         name = "localhost" if self.tls else None
-        _, client = await loop.create_connection(factory, "127.0.0.1", self.port, ssl=self.tls, server_hostname=name)
+        _, client = await loop.create_connection(factory, self.host, self.port, ssl=self.tls, server_hostname=name)
         return client

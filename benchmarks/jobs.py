@@ -4,37 +4,50 @@ from enum import StrEnum
 
 import msgspec
 
+from benchmarks.fleet.control import Burst, Log
+
 
 class Kind(StrEnum):
     """The kinds of load."""
 
-    REQUESTS = "requests"  # GET `path` again and again on `clients` kept connections
+    REQUESTS = "requests"  # GET `path`, or `paths` by turns, again and again on `clients` kept connections
     CONNECTIONS = "connections"  # the same with a new connection for each request
     DOWNLOAD = "download"  # GET `path` once, throw `size_bytes` away
     UPLOAD = "upload"  # PUT `size_bytes` once, with a length or `chunked`
     ECHO = "echo"  # one byte through an open exec stream and back
-    CREATE = "create"  # create and start containers; they are removed again, outside the clock
+    EXEC = "exec"  # from the create of an exec to the first byte that comes back through it
+    CREATE = "create"  # create and start containers; they are removed again, outside the clock, unless `keep`
+    REMOVE = "remove"  # removes what CREATE kept
     OPEN_STREAMS = "open_streams"  # GET `path` on `clients` connections that then stay open, silent
     CLOSE_STREAMS = "close_streams"  # closes what OPEN_STREAMS opened
+    FANOUT = "fanout"  # `tell` the fleet something, `rounds` times, until all of `clients` readers have had `lines`
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of load. `{container}` in `path` stands for the id of a running container."""
+    """One piece of load. `{container}` in a path stands for `container`, by default any that runs."""
 
     kind: Kind
     path: str = ""
+    paths: tuple[str, ...] = ()
+    container: str = ""
     clients: int = 1
     seconds: float = 1.0
     size_bytes: int = 0
     chunked: bool = False
+    keep: bool = False
+    tell: Burst | Log | None = None
+    lines: int = 1
+    rounds: int = 1
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A job and where to do it. `certificates`: a directory, empty for plain TCP."""
+    """A job and where to do it. `certificates`: a directory, empty for plain TCP; `control`: the fleet's socket."""
 
     job: Job
     port: int
+    host: str = "127.0.0.1"
     certificates: str = ""
+    control: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +60,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float = 0.0
     p90_ms: float = 0.0
     p99_ms: float = 0.0
+    last_ms: float = 0.0  # FANOUT: until the last reader had it, the median of the rounds
 
 
 def percentile(ordered: list[int], share: float) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import itertools
+import math
 import os
 import sys
 import time
@@ -14,8 +15,9 @@ import msgspec
 import uvloop
 
 from benchmarks.certificates import Certificates, client_context
-from benchmarks.client import Client, Echoer, Follower, LoadError, Peer, Repeater, Uploader, request
-from benchmarks.jobs import Job, Kind, Order, Outcome, outcome_of
+from benchmarks.client import Client, Echoer, Follower, LineReader, LoadError, Peer, Repeater, Uploader, request
+from benchmarks.fleet.control import Control
+from benchmarks.jobs import Job, Kind, Order, Outcome, outcome_of, percentile
 
 WARM_UP_S = 0.1
 DEADLINE_S = 60.0  # beyond what a job asks for: a hang is an outcome too
@@ -31,7 +33,9 @@ CREATE_BODY = msgspec.json.encode(
     }
 )
 UPGRADE = ("Connection: Upgrade", "Upgrade: tcp")
+EXEC_BODY = b'{"AttachStdin":true,"AttachStdout":true,"AttachStderr":true,"Cmd":["cat"]}'
 made = itertools.count()
+kept: list[str] = []  # ids of containers
 open_streams: list[Follower] = []
 
 
@@ -72,23 +76,47 @@ async def repeat(clients: Sequence[Repeater], seconds: float) -> Outcome:
 
 
 async def run_requests(peer: Peer, job: Job, path: str) -> Outcome:
-    message = request("GET", path)
-    return await repeat([await peer.connect(partial(Repeater, message)) for _ in range(job.clients)], job.seconds)
+    messages = [request("GET", each) for each in job.paths or (path,)]
+    clients = []
+    for number in range(job.clients):
+        turn = number % len(messages)  # so that not all ask the same at the same time
+        clients.append(await peer.connect(partial(Repeater, *messages[turn:], *messages[:turn])))
+    return await repeat(clients, job.seconds)
 
 
-async def run_echo(peer: Peer, job: Job, container: str) -> Outcome:
-    """Exec as `docker exec -i` does: create, start with an upgrade, then one byte at a time."""
-    caller = await peer.connect(Client)
-    body = b'{"AttachStdin":true,"AttachStdout":true,"AttachStderr":true,"Cmd":["cat"]}'
-    made_exec = await caller.call_json(request("POST", f"/v1.51/containers/{container}/exec", body=body))
-    caller.transport.close()
+async def open_exec(peer: Peer, caller: Client, container: str) -> Echoer:
+    """Exec as `docker exec -i` does: create, then start with an upgrade on a connection of its own."""
+    made_exec = await caller.call_json(request("POST", f"/v1.51/containers/{container}/exec", body=EXEC_BODY))
     echoer = await peer.connect(partial(Echoer, b"x"))
     start = f"/v1.51/exec/{made_exec['Id']}/start"
     await echoer.call(request("POST", start, *UPGRADE, body=b'{"Detach":false,"Tty":true}'))
     if not echoer.upgraded:
         echoer.transport.close()
         raise LoadError(f"exec start was answered {echoer.status} instead of 101")
+    return echoer
+
+
+async def run_echo(peer: Peer, job: Job, container: str) -> Outcome:
+    """One byte at a time through an exec that is open."""
+    caller = await peer.connect(Client)
+    echoer = await open_exec(peer, caller, container)
+    caller.transport.close()
     return await repeat([echoer], job.seconds)
+
+
+async def run_exec(peer: Peer, job: Job, container: str) -> Outcome:
+    """One exec after the other, each until its first byte has come back."""
+    caller = await peer.connect(Client)
+    latencies_ns: list[int] = []
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < job.seconds:
+        begun_ns = time.perf_counter_ns()
+        echoer = await open_exec(peer, caller, container)
+        await echoer.run(0)
+        latencies_ns.append(time.perf_counter_ns() - begun_ns)
+        echoer.transport.close()
+    caller.transport.close()
+    return outcome_of(latencies_ns, time.perf_counter() - begun)
 
 
 async def run_connections(peer: Peer, job: Job, path: str) -> Outcome:
@@ -137,7 +165,7 @@ async def run_upload(peer: Peer, job: Job, path: str) -> Outcome:
 
 
 async def run_create(peer: Peer, job: Job) -> Outcome:
-    """Create and start as `docker run -d` does; all that was made is removed after the clock has stopped."""
+    """Create and start as `docker run -d` does; what was made is removed after the clock has stopped, or kept."""
     clients = [await peer.connect(Client) for _ in range(job.clients)]
     latencies_ns: list[int] = []
     ids: list[str] = []
@@ -160,11 +188,66 @@ async def run_create(peer: Peer, job: Job) -> Outcome:
         begun = time.perf_counter()
         await all_of([create_and_start(client) for client in clients])
         took = time.perf_counter() - begun
-        await all_of([remove(client) for client in clients])
+        if job.keep:
+            kept.extend(ids)
+        else:
+            await all_of([remove(client) for client in clients])
     finally:
         for client in clients:
             client.transport.close()
     return outcome_of(latencies_ns, took)
+
+
+async def run_remove(peer: Peer, job: Job) -> Outcome:
+    """Remove all that was kept; what `job.seconds` is too short for goes by ten clients, outside the clock."""
+    clients = [await peer.connect(Client) for _ in range(max(job.clients, 10))]
+    latencies_ns: list[int] = []
+    until = time.perf_counter() + job.seconds
+
+    async def remove(client: Client, until: float) -> None:
+        while kept and time.perf_counter() < until:
+            begun_ns = time.perf_counter_ns()
+            await client.call(request("DELETE", f"/v1.51/containers/{kept.pop()}?force=1"))
+            latencies_ns.append(time.perf_counter_ns() - begun_ns)
+
+    begun = time.perf_counter()
+    try:
+        await all_of([remove(client, until) for client in clients[: job.clients]])
+        outcome = outcome_of(latencies_ns, time.perf_counter() - begun)
+        await all_of([remove(client, math.inf) for client in clients])
+    finally:
+        for client in clients:
+            client.transport.close()
+    return outcome
+
+
+async def run_fanout(peer: Peer, job: Job, path: str, control: Path) -> Outcome:
+    """Tell the fleet to say something, again and again, and take the times at which each reader has had it all."""
+    assert job.tell is not None
+    messages = [request("GET", each) for each in job.paths or (path,)]
+    readers: list[LineReader] = []
+    latencies_ns: list[int] = []
+    last_ns: list[int] = []
+    try:
+        for number in range(job.clients):
+            reader = await peer.connect(LineReader)
+            readers.append(reader)
+            await reader.call(messages[number % len(messages)])
+        with Control(control) as fleet:
+            for _ in range(job.rounds):
+                expected = [reader.expect(job.lines) for reader in readers]
+                begun_ns = fleet.send(job.tell).at_ns
+                await asyncio.gather(*expected)
+                taken_ns = [reader.reached_ns - begun_ns for reader in readers]
+                latencies_ns += taken_ns
+                last_ns.append(max(taken_ns))
+    finally:
+        for reader in readers:
+            reader.transport.abort()
+    outcome = outcome_of(latencies_ns, sum(last_ns) / 1e9)
+    return msgspec.structs.replace(
+        outcome, operations=len(latencies_ns) * job.lines, last_ms=percentile(sorted(last_ns), 0.5) / 1e6
+    )
 
 
 async def run_open_streams(peer: Peer, job: Job, path: str) -> Outcome:
@@ -185,12 +268,16 @@ def close_streams() -> Outcome:
     return Outcome(operations=count)
 
 
+def needs_container(job: Job) -> bool:
+    return job.kind in {Kind.ECHO, Kind.EXEC} or "{container}" in job.path
+
+
 async def execute(order: Order) -> Outcome:
     """Return what the ordered job came to. Raises OSError, LoadError, TimeoutError."""
     job = order.job
     tls = client_context(Certificates(Path(order.certificates))) if order.certificates else None
-    peer = Peer(order.port, tls)
-    container = await find_container(peer)
+    peer = Peer(order.port, tls, order.host)
+    container = job.container or (await find_container(peer) if needs_container(job) else "")
     path = job.path.replace("{container}", container)
     async with asyncio.timeout(job.seconds + DEADLINE_S):
         match job.kind:
@@ -204,8 +291,14 @@ async def execute(order: Order) -> Outcome:
                 return await run_upload(peer, job, path)
             case Kind.ECHO:
                 return await run_echo(peer, job, container)
+            case Kind.EXEC:
+                return await run_exec(peer, job, container)
             case Kind.CREATE:
                 return await run_create(peer, job)
+            case Kind.REMOVE:
+                return await run_remove(peer, job)
+            case Kind.FANOUT:
+                return await run_fanout(peer, job, path, Path(order.control))
             case Kind.OPEN_STREAMS:
                 return await run_open_streams(peer, job, path)
             case Kind.CLOSE_STREAMS:
@@ -216,7 +309,7 @@ async def execute_safely(order: Order) -> Outcome:
     """Return what the ordered job came to, a failure as an outcome too."""
     try:
         return await execute(order)
-    except (OSError, LoadError, TimeoutError) as error:
+    except (OSError, LoadError, RuntimeError, TimeoutError) as error:
         return Outcome(error=str(error) or type(error).__name__)
 
 

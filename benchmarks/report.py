@@ -75,14 +75,19 @@ def ratios(rows: Iterable[Row], results: Results, *, judged: str) -> Ratios:
     return found
 
 
+def worse_by(now: float, kept: float, *, higher_is_better: bool) -> float:
+    """Return by which share `now` is worse than `kept`, below 0 when it is better."""
+    change = now / kept
+    return 1 - change if higher_is_better else change - 1
+
+
 def regressions(rows: Iterable[Row], now: Mapping[str, float], kept: Mapping[str, float]) -> list[str]:
     """Return a sentence for each row whose ratio to direct is worse than the kept one by 25 % or more."""
     found = []
     for row in rows:
         if row.key not in now or row.key not in kept:
             continue
-        change = now[row.key] / kept[row.key]
-        worse = 1 - change if row.figure.value.higher_is_better else change - 1
+        worse = worse_by(now[row.key], kept[row.key], higher_is_better=row.figure.value.higher_is_better)
         if worse >= MOST_WORSE:
             found.append(f"{row.key}: {worse:.0%} worse: {now[row.key]:.3g} × direct, was {kept[row.key]:.3g}")
     return found

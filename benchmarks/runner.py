@@ -24,24 +24,35 @@ MEMORY_KEYS = frozenset({"growth_mib", "stream_kib"})
 class Load:
     """The load generator's process."""
 
-    def __init__(self, child: Child, certificates: Certificates | None) -> None:
+    def __init__(self, child: Child, certificates: Certificates | None, control: str = "") -> None:
         self._child = child
         self._certificates = str(certificates.directory) if certificates else ""
+        self._control = control
 
     def run(self, job: Job, target: Target) -> Outcome:
         """Return what `job` came to against `target`. Raises RuntimeError when the generator died."""
-        order = Order(job=job, port=target.port, certificates=self._certificates)
+        self.start(job, target)
+        return self.finish()
+
+    def start(self, job: Job, target: Target) -> None:
+        """Begin with `job`; one at a time."""
+        order = Order(
+            job=job, port=target.port, host=target.host, certificates=self._certificates, control=self._control
+        )
         self._child.write_line(msgspec.json.encode(order).decode())
+
+    def finish(self) -> Outcome:
+        """Return what the job that was started came to. Raises RuntimeError when the generator died."""
         return msgspec.json.decode(self._child.read_line(), type=Outcome)
 
 
 @contextmanager
-def start_load(logs: Path, certificates: Certificates | None) -> Iterator[Load]:
-    """Yield a running load generator."""
+def start_load(logs: Path, certificates: Certificates | None, control: str = "") -> Iterator[Load]:
+    """Yield a running load generator; `control` is the socket of the fleet that it may give orders to."""
     preferring = ciphers_as_docker(certificates.directory) if certificates else ()
     child = Child((*preferring, sys.executable, "-m", "benchmarks.load"), logs / "load.log", piped=True)
     try:
-        yield Load(child, certificates)
+        yield Load(child, certificates, control)
     finally:
         child.stop()
 
@@ -67,6 +78,7 @@ def take_sample(load: Load, job: Job, target: Target) -> Sample:
         "p50_ms": outcome.p50_ms,
         "p90_ms": outcome.p90_ms,
         "p99_ms": outcome.p99_ms,
+        "last_ms": outcome.last_ms,
         "rate": outcome.operations / outcome.seconds,
         "mb_s": outcome.moved_bytes / outcome.seconds / 1e6,
     }

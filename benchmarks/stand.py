@@ -57,6 +57,7 @@ class Target:
     name: str
     port: int
     child: Child | None
+    host: str = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

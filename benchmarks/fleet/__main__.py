@@ -105,6 +105,7 @@ async def serve(
 @click.option("--containers", default=30, show_default=True, help="How many each holds.")
 @click.option("--port", default=0, help="Where all listen (the first, with --ports); 0 takes a free one.")
 @click.option("--ports", is_flag=True, help="A port of 127.0.0.1 for each, instead of an address.")
+@click.option("--first", default=0, help="Number of the first engine, with --ports.")
 @click.option("--name", default="node", show_default=True, help="Engines are called NAME-00000 and so on.")
 @click.option("--nodes", type=click.Path(path_type=Path), help="Write the addresses here, for the manager's file://.")
 @click.option("--control", type=click.Path(path_type=Path), help="Take orders on this unix socket, see control.py.")
@@ -116,6 +117,7 @@ def main(
     containers: int,
     port: int,
     ports: bool,
+    first: int,
     name: str,
     nodes: Path | None,
     control: Path | None,
@@ -124,7 +126,8 @@ def main(
 ) -> None:
     """Play any number of Docker engines; prints one line with its port, or ports, when they can be asked."""
     take_all_descriptors()
-    engines = [Engine(f"{name}-{number:05}", number=number, containers=containers) for number in range(count)]
+    numbers = range(first, first + count)
+    engines = [Engine(f"{name}-{number:05}", number=number, containers=containers) for number in numbers]
     for engine in engines:
         engine.export_bytes = export_bytes
 

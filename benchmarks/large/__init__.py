@@ -1,0 +1,1 @@
+"""The benchmark of large clusters: one manager in front of up to ten thousand simulated engines."""
