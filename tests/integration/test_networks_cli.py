@@ -56,13 +56,15 @@ def test_networks_of_every_engine(docker: Docker) -> None:
     )
     first = docker.engines[0].name
     assert home(docker, f"{first}/bridge") == first
-    assert "ambiguous" in docker.refused("network", "inspect", "bridge")
     refusal = "bridge is a pre-defined network and cannot be removed"
     assert refusal in docker.refused("network", "rm", "bridge")
     assert refusal in docker.refused("network", "rm", f"{first}/bridge")
     docker.start("on-bridge", "--net", "bridge")
     docker.start("on-host", "--net", "host")
     assert {node_of(docker, name) for name in ("on-bridge", "on-host")} == {each.name for each in docker.engines}
+    [bridge] = json.loads(docker("network", "inspect", "bridge").stdout)
+    assert [each["Name"] for each in bridge["Containers"].values()] == ["on-bridge"]
+    assert bridge["Nodes"] == sorted(each.name for each in docker.engines)
 
 
 def test_containers_meet(docker: Docker) -> None:

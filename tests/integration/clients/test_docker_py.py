@@ -27,7 +27,6 @@ DIFFERENCES: dict[str, str] = {
     "container_errors.kill": "told before any engine is asked",
     "container_errors.bad_filter": "20.10 begins it with a capital; the words are those of newer engines",
     "network_create": "inspect has `Node` for a network that is on one node",
-    "network_errors.predefined": "each node has a `bridge`: `node/bridge` says which",
 }
 
 
