@@ -6,6 +6,7 @@ outside of a sandbox. The mirror is the one that apt is configured with.
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -50,6 +51,25 @@ COMPOSE_1 = (  # the last docker-compose in Python, and what it imports: the mac
     "python3-zipp",
 )
 COMPOSE_1_SUITE = "bookworm"
+GO = (  # Docker's client library as of 20.10, what it imports, and what builds a program on it
+    "golang-1.19-go",
+    "golang-1.19-src",
+    "golang-github-containerd-containerd-dev",
+    "golang-github-docker-distribution-dev",
+    "golang-github-docker-docker-dev",
+    "golang-github-docker-go-connections-dev",
+    "golang-github-docker-go-units-dev",
+    "golang-github-gogo-protobuf-dev",
+    "golang-github-opencontainers-go-digest-dev",
+    "golang-github-opencontainers-image-spec-dev",
+    "golang-github-pkg-errors-dev",
+    "golang-github-sirupsen-logrus-dev",
+    "golang-golang-x-net-dev",
+    "golang-golang-x-sys-dev",
+    "golang-golang-x-text-dev",
+)
+GO_SUITE = "bookworm"
+GO_SOURCE = Path(__file__).parents[1] / "clients" / "go" / "main.go"
 HOST_VERSION = "20.10"  # docker.io of Debian 12, installed on the machine itself
 PATIENCE = ("-o", "Acquire::Retries=3", "-o", "Acquire::http::Timeout=30")
 
@@ -110,6 +130,22 @@ def compose_1_root() -> Path:
     return path
 
 
+def go_program() -> Path:
+    """Return the program in Go on Docker's client library. Raises SuiteUnavailableError if it was not built."""
+    path = CACHE / go_directory()
+    if not (path / "complete").exists():
+        raise SuiteUnavailableError(
+            f"the program of {GO_SOURCE} is not in {CACHE}: "
+            "run `python -m tests.hosts.suites` with a Debian mirror in reach"
+        )
+    return path / "program"
+
+
+def go_directory() -> str:
+    """Return the name of the directory that the program is in: another one whenever it has changed."""
+    return f"go-{GO_SUITE}-{hashlib.sha256(GO_SOURCE.read_bytes()).hexdigest()[:12]}"
+
+
 def fetch(version: str) -> Path:
     """Return the directory of docker `version`, fetched now if need be. Raises SuiteUnavailableError."""
     suite = SUITES[version]
@@ -125,6 +161,11 @@ def fetch_store(name: str) -> Path:
 def fetch_compose_1() -> Path:
     """Return the directory of docker-compose 1.29, fetched now if need be. Raises SuiteUnavailableError."""
     return obtain(f"compose-1.29-{COMPOSE_1_SUITE}", COMPOSE_1_SUITE, COMPOSE_1)
+
+
+def fetch_go() -> Path:
+    """Return the directory of the program in Go, built now if need be. Raises SuiteUnavailableError."""
+    return obtain(go_directory(), GO_SUITE, GO, finish=build_go)
 
 
 def obtain(name: str, suite: str, packages: Sequence[str], *, finish: Callable[[Path], None] | None = None) -> Path:
@@ -223,6 +264,21 @@ def link_engine(path: Path) -> None:
             (path / "path" / Path(program).name).symlink_to(path / program)
 
 
+def build_go(path: Path) -> None:
+    """Leave in `path` the program alone, without all that it took to build it."""
+    environment = {
+        **os.environ,
+        "GOROOT": str(path / "usr/lib/go-1.19"),
+        "GOPATH": str(path / "usr/share/gocode"),
+        "GOCACHE": str(path / "usr/cache"),
+        "GO111MODULE": "off",
+        "CGO_ENABLED": "0",
+    }
+    go = str(path / "usr/lib/go-1.19/bin/go")
+    run([go, "build", "-o", str(path / "program"), str(GO_SOURCE)], path, environment)
+    shutil.rmtree(path / "usr")
+
+
 def main() -> int:
     """Return 0 when all that is known is in the cache."""
     try:
@@ -231,6 +287,7 @@ def main() -> int:
         for name in STORES:
             fetch_store(name)
         fetch_compose_1()
+        fetch_go()
     except (SuiteUnavailableError, OSError) as error:
         print(f"{error}\n(the tests that need it will fail)", file=sys.stderr)
         return 1
