@@ -55,6 +55,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     error: str = ""
     operations: int = 0
+    warm_up: int = 0  # operations before those
     seconds: float = 0.0
     moved_bytes: int = 0
     p50_ms: float = 0.0

@@ -66,13 +66,15 @@ async def repeat(clients: Sequence[Repeater], seconds: float) -> Outcome:
     """Let all clients repeat their request, first for a moment that does not count."""
     try:
         await all_of([client.run(WARM_UP_S) for client in clients])
+        warm_up = sum(len(client.latencies_ns) for client in clients)
         begun = time.perf_counter()
         await all_of([client.run(seconds) for client in clients])
         took = time.perf_counter() - begun
     finally:
         for client in clients:
             client.transport.close()
-    return outcome_of([latency for client in clients for latency in client.latencies_ns], took)
+    outcome = outcome_of([latency for client in clients for latency in client.latencies_ns], took)
+    return msgspec.structs.replace(outcome, warm_up=warm_up)
 
 
 async def run_requests(peer: Peer, job: Job, path: str) -> Outcome:

@@ -86,7 +86,7 @@ def take_sample(load: Load, job: Job, target: Target) -> Sample:
         if job.kind is Kind.OPEN_STREAMS:
             time.sleep(SETTLE_S)
             sample["stream_kib"] = (child.memory_kib() - memory_kib) / job.clients
-        sample["cpu_us"] = (child.cpu_s() - cpu_s) / outcome.operations * 1e6
+        sample["cpu_us"] = (child.cpu_s() - cpu_s) / (outcome.operations + outcome.warm_up) * 1e6
         sample["growth_mib"] = (child.peak_memory_kib() - memory_kib) * 1024 / MIB
     return sample
 

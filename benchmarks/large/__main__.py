@@ -45,7 +45,12 @@ def parse_sizes(text: str) -> tuple[tuple[int, ...], int]:
 @click.command()
 @click.option("--sizes", default="", help=f"Engines and containers on each; {SIZES} by default, {CHECKED} to compare.")
 @click.option("--quick", is_flag=True, help="Short rounds: to see that it works, not to compare.")
-@click.option("--idle", "idle_s", default=0.0, help="For how many seconds to watch it idle; 60, 2 with --quick.")
+@click.option(
+    "--idle",
+    "idle_s",
+    default=0.0,
+    help="Seconds of idling, half of them below 1,000 engines; by default 60, with --quick 2.",
+)
 @click.option("--manager", default=OUR_MANAGER, metavar="CMD", help="The command line of what is judged.")
 @click.option("--against", default="", metavar="CMD", help=AGAINST_HELP)
 @click.option("--results", default=RESULTS, type=click.Path(path_type=Path), help="Where figures, plots and logs go.")
@@ -67,25 +72,24 @@ def main(
     """Measure a manager over fleets of several sizes, and print one table."""
     signal.signal(signal.SIGTERM, end_on_sigterm)
     take_all_descriptors()  # for the managers, too
-    compared = check or save_baseline
-    engines, containers = parse_sizes(sizes or (CHECKED if compared else SIZES))
+    engines, containers = parse_sizes(sizes or (CHECKED if check else SIZES))
     logs = results / time.strftime("large-%Y%m%d-%H%M%S")
     managers = {OURS: manager, **({OTHER: against} if against else {})}
     plan = Plan(
         managers=managers,
         containers=containers,
-        seconds=0.1 if quick else 1.0,
-        idle_s=idle_s or (2.0 if quick or compared else 60.0),
+        seconds=0.1 if quick else 0.7,
+        idle_s=idle_s or (2.0 if quick or check else 60.0),
         readers=100 if quick else 1000,
         burst=1000 if quick else 100_000,
-        faults=not compared,  # what they cost is no matter of ratios
+        faults=not check,  # what they cost is no matter of ratios
         logs=logs,
         tell=show_progress,
     )
     load = os.getloadavg()[0]
     rounds: list[Results] = []
     failures: list[str] = []
-    for number in range(ROUNDS if compared else 1):
+    for number in range(ROUNDS if check else 1):
         rounds.append({})
         for size in engines:
             rounds[-1][size], failed = measure(size, replace(plan, logs=logs / str(number)))

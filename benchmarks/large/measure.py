@@ -20,6 +20,7 @@ DIRECT = "direct"
 FLAG_DEADLINE_S = 30.0
 FLAG_POLL_S = 0.25
 SETTLE_S = 0.3
+LARGE = 1000  # engines: smaller fleets are watched idle for half as long
 
 Samples = dict[str, dict[str, Sample]]
 """Figures by bench, then by target."""
@@ -102,9 +103,10 @@ class _Round:
         return {"memory_mib": self._child.memory_kib() / 1024}
 
     def _idle(self) -> None:
-        self._tell(f"idle for {self._plan.idle_s:g} s")
+        idle_s = self._plan.idle_s if self._fleet.size >= LARGE else self._plan.idle_s / 2
+        self._tell(f"idle for {idle_s:g} s")
         begun, cpu_s = time.monotonic(), self._child.cpu_s()
-        time.sleep(self._plan.idle_s)
+        time.sleep(idle_s)
         share = (self._child.cpu_s() - cpu_s) / (time.monotonic() - begun)
         self._keep("idle", {"idle_percent": share * 100, **self._memory()})
 
