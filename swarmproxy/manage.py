@@ -19,7 +19,7 @@ import uvloop
 from discovery import Backend, DiscoveryError, DiscoveryRefusedError, Keeper, open_backend, open_election, open_keeper
 from discovery.election import Election
 from discovery.entry import Certificates, Entry
-from swarmproxy import __version__, errors
+from swarmproxy import __version__, errors, process
 from swarmproxy.api import app as api
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
@@ -33,6 +33,7 @@ from swarmproxy.cluster.placement import Placement
 from swarmproxy.cluster.rebalancing import Planner, Rebalancing
 from swarmproxy.cluster.rescheduling import Pace, Rescheduling
 from swarmproxy.engine.engine import Engine
+from swarmproxy.engine.shared import Shared
 from swarmproxy.leader.leadership import Leadership
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model.node import Node
@@ -47,16 +48,19 @@ from swarmproxy.server import Server, listening
 from swarmproxy.settings import Settings, Tls
 from swarmproxy.wire import tls
 from swarmproxy.wire.address import Address
+from swarmproxy.wire.pool import Idle
 
 log = logging.getLogger("swarmproxy.manage")
 
 TAKE_OVER_S = 3.0  # after the lock of a leader that died has ended, another one answers within this time
+IDLE_SHARE = 16  # one in so many descriptors may be that of a connection that waits for a request to an engine
 DRAWN = 32  # nodes that the random strategy puts in order
 PATIENCE_MAX_S = 30.0  # for which a request waits for a leader, however long its lock lives
 
 
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code. Raises ConfigError when it cannot begin."""
+    process.prepare()
     return uvloop.run(_manage(settings))
 
 
@@ -71,10 +75,13 @@ async def _manage(settings: Settings) -> int:
         raise errors.ConfigError(str(error)) from error
 
     contexts = EngineContexts(engine_tls)
+    shared = Shared(idle=Idle(most=process.descriptors() // IDLE_SHARE))
 
     def build(cluster: Cluster, address: Address) -> Engine:
         context = contexts.of(address)
-        return Engine(address, settings=settings.engine, tls=context, observer=cluster, claim=cluster.claim)
+        return Engine(
+            address, settings=settings.engine, tls=context, observer=cluster, claim=cluster.claim, shared=shared
+        )
 
     cluster = Cluster(build, time.time)
     cluster.swarms.mode = settings.swarm_mode
@@ -263,6 +270,7 @@ async def _follow(backend: Backend, cluster: Cluster, contexts: EngineContexts) 
             log.info("discovery works again")
         failed = bool(listing.error)
         contexts.learn(listing.entries)
+        process.warn_of_descriptors(len(listing.entries))
         cluster.follow([str(entry) for entry in listing.entries])
 
 

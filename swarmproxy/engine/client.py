@@ -3,7 +3,6 @@
 import asyncio
 import http
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -13,7 +12,8 @@ import msgspec
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.errors import EngineError, EngineUnreachable, ProtocolViolation, SwarmError
 from swarmproxy.wire.address import Address
-from swarmproxy.wire.fetch import Answer, fetch, stream
+from swarmproxy.wire.fetch import Answer, fetch
+from swarmproxy.wire.lines import LINE_LIMIT_BYTES, Lines, lines
 from swarmproxy.wire.pool import Pool
 from swarmproxy.wire.transport import PoolTransport
 from swarmproxy.wire.whole import Pipeline, WholeAnswer
@@ -21,7 +21,6 @@ from swarmproxy.wire.whole import Pipeline, WholeAnswer
 T = TypeVar("T")
 
 MESSAGE_LIMIT = 8192  # characters of an engine's error that we pass on
-LINE_LIMIT_BYTES = 4 * 1024 * 1024
 CONTAINERS, IMAGES, NETWORKS, VOLUMES = LISTS = (
     "/containers/json?all=1",
     "/images/json?all=1",  # intermediate ones included
@@ -110,13 +109,9 @@ class EngineClient:
 
     # -- reading what the engine is: unversioned, since we do not know yet what it speaks
 
-    async def ping(self, *, timeout_s: float | None = None, keep: bool = True) -> str:
-        """Return the newest API version that the engine names; empty if it names none.
-
-        Without `keep` the connection is given up afterwards, as for an engine that has nothing else to say.
-        """
-        headers = () if keep else (("Connection", "close"),)
-        answer = await self._fetch("/_ping", timeout_s or self._settings.probe_timeout_s, headers=headers)
+    async def ping(self, *, timeout_s: float | None = None) -> str:
+        """Return the newest API version that the engine names; empty if it names none."""
+        answer = await self._fetch("/_ping", timeout_s or self._settings.probe_timeout_s)
         return answer.headers.get("api-version", "")
 
     async def version(self, *, timeout_s: float | None = None) -> bytes:
@@ -158,31 +153,22 @@ class EngineClient:
         """Return the body of one of LISTS. Unless it `counts`, that it does not come says nothing of the engine."""
         return (await self._fetch(self._versioned(path), self._settings.list_timeout_s, counts=counts)).body
 
-    @asynccontextmanager
-    async def events(self, *, since: str = "") -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open the event stream; inside the block its lines come as they happen, without end.
+    async def events(self, on_line: Callable[[bytes], None], *, since: str = "", until: str = "") -> Lines:
+        """Open the event stream: `on_line` is called with each line as it happens. The caller ends it.
 
-        `since` is a moment of the engine's clock, in seconds: what it remembers from then on comes first.
+        `since` and `until` are moments of the engine's clock, in seconds: what it remembers from the one on comes
+        first, and at the other the stream ends; without it, never.
         """
-        query = f"?since={quote(since)}" if since else ""
-        opened = False
+        asked = {name: moment for name, moment in (("since", since), ("until", until)) if moment}
+        target = self._versioned(f"/events?{urlencode(asked)}" if asked else "/events")
+        timeout_s = self._settings.step_timeout_s
         try:
-            async with stream(
-                self._pool,
-                "GET",
-                self._versioned(f"/events{query}"),
-                timeout_s=self._settings.step_timeout_s,
-            ) as answer:
-                if answer.status >= 400:
-                    raise engine_error(answer.status, await answer.read(MESSAGE_LIMIT), "/events")
-                self._on_answer()
-                opened = True
-                async with aclosing(split_lines(answer, on_chunk=self._on_answer)) as lines:
-                    yield lines
+            stream = await lines(self._pool, target, timeout_s=timeout_s, on_line=on_line, on_bytes=self._on_answer)
         except EngineUnreachable as error:
-            if opened:
-                raise
             raise self.unreachable(error) from error
+        if (status := stream.status) >= 400:
+            raise engine_error(status, stream.refusal[:MESSAGE_LIMIT], "/events")
+        return stream
 
     # -- control
 

@@ -13,6 +13,7 @@ from swarmproxy.engine.inventory import Inventory, Usage
 from swarmproxy.engine.observer import Observer
 from swarmproxy.engine.refresh import Refresher
 from swarmproxy.engine.settings import EngineSettings, jittered
+from swarmproxy.engine.shared import Place, Shared
 from swarmproxy.engine.validate import Facts, Identity, NotAnEngine, Skew, identify
 from swarmproxy.errors import EngineUnreachable, SwarmError
 from swarmproxy.model.container import Container
@@ -46,7 +47,9 @@ class Engine:
         tls: ssl.SSLContext | None = None,
         observer: "Observer[Engine]",
         claim: Claim | None = None,
+        shared: Shared | None = None,
     ) -> None:
+        shared = shared or Shared()
         self.address = address
         self.facts: Facts | None = None  # what it last said of itself, also when it was not accepted
         self.is_member = False  # accepted: from the claim until it ends or turns out to be another one
@@ -55,13 +58,13 @@ class Engine:
         self._settings = settings
         self._observer = observer
         self._claim = claim or (lambda _engine, _facts: None)
-        self._keeps_probes = tls is not None  # a handshake for each ping would cost more than an open socket
         self._skew = Skew(address)
         self._warned_labels: tuple[str, ...] = ()
         self._another: asyncio.Future[None]  # fails when another engine answers at the address
         self._follower: Follower | None = None
-        self._health = Health(settings, self._state_changed, lambda: self.on_change())
-        self.pool = Pool(address, tls=tls, connect_timeout_s=settings.step_timeout_s)
+        self._gate = shared.gate
+        self._health = Health(settings, self._state_changed, lambda: self.on_change(), shared.wheel)
+        self.pool = Pool(address, tls=tls, connect_timeout_s=settings.step_timeout_s, all_idle=shared.idle)
         self.client = EngineClient(
             address,
             self.pool,
@@ -260,18 +263,21 @@ class Engine:
 
     async def _take_part(self) -> str:
         """Validate the engine and serve it for as long as it stays the same one; return why that ended."""
+        place = await self._gate.enter()
         try:
             identity = await identify(self.client, self.address, timeout_s=self._settings.step_timeout_s)
             self._take_in(identity)
             if reason := self._claim(self, identity.facts):
                 return reason
             self.is_member = True
-            await self._serve(identity)
+            await self._serve(identity, place)
         except SwarmError as error:
             return str(error)
         except Exception as error:
             log.exception("engine failed", extra={"addr": str(self.address)})
             return f"{type(error).__name__}: {error}"
+        finally:
+            place.leave()
         return "the engine stopped"
 
     def _leave(self, reason: str) -> None:
@@ -280,13 +286,13 @@ class Engine:
         self.is_member = False
         self._inventory.clear()
 
-    async def _serve(self, identity: Identity) -> None:
-        """Read everything, then follow, refresh and watch. Raises SwarmError if that cannot go on."""
+    async def _serve(self, identity: Identity, place: Place) -> None:
+        """Read everything, then leave `place`, follow, refresh and watch. Raises SwarmError if that cannot go on."""
         follower = self._follower = Follower(
             str(self.address),
             self.client,
             self._settings,
-            clock_ns=identity.clock_ns,
+            clock=identity.clock,
             skew_ns=lambda: self._skew.ns,
             on_event=self._on_event,
             on_break=self._health.alarm.set,
@@ -299,9 +305,10 @@ class Engine:
                 try:
                     tasks.create_task(follower.run(), name=f"events {self.address}")
                     await self._read_everything(follower)
+                    place.leave()
                     self._health.enter(State.HEALTHY)
                     tasks.create_task(self._refresher.run(), name=f"refresh {self.address}")
-                    tasks.create_task(self._health.watch(self._ping), name=f"health {self.address}")
+                    tasks.create_task(self._health.watch(self.client.ping), name=f"health {self.address}")
                     await self._another
                 finally:
                     self._refresher.close()
@@ -328,9 +335,6 @@ class Engine:
                 await self._refresher.read_lists()
         except (TimeoutError, SwarmError):
             self._refresher.ask_lists()  # a slow list, of images for instance, is not worth waiting for
-
-    async def _ping(self) -> None:
-        await self.client.ping(keep=self._keeps_probes)
 
     async def _read_specs(self) -> None:
         """Read what the engine says of itself. What will not do is logged, and what was known before kept.
@@ -365,6 +369,8 @@ class Engine:
         self._inventory.touch()
         if (before.swarm if before is not None else None) != identity.facts.swarm:
             self.on_swarm()
+        if self._follower is not None:
+            self._follower.set_clock(identity.clock)
         moved = before is not None and before.ip != identity.facts.ip
         if self._skew.measured(identity) or moved:
             self._refresher.request(full=True)

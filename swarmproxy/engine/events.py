@@ -3,14 +3,17 @@
 import asyncio
 import enum
 import logging
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from swarmproxy.engine.client import EngineClient
 from swarmproxy.engine.settings import EngineSettings, jittered
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.event import Event
 from swarmproxy.model.event import from_engine as read_event
+from swarmproxy.wire.lines import Lines
 
 log = logging.getLogger("swarmproxy.engine")
 
@@ -87,8 +90,29 @@ def effect_of(event: Event) -> tuple[Effect, str]:
     return Effect.NOTHING, ""
 
 
+@dataclass(frozen=True, slots=True)
+class EngineClock:
+    """An engine's clock, as it was read once."""
+
+    lead_ns: int = 0  # ahead of our monotonic clock
+    is_known: bool = False  # the engine told
+
+    @classmethod
+    def read(cls, moment_ns: int, at_ns: int) -> "EngineClock":
+        """Return the clock that said `moment_ns` when our monotonic clock said `at_ns`; 0: it said nothing."""
+        return cls(moment_ns - at_ns, is_known=True) if moment_ns else cls()
+
+    def now_ns(self) -> int:
+        """What it says now; 0 if it is not known."""
+        return time.monotonic_ns() + self.lead_ns if self.is_known else 0
+
+
 class Follower:
     """Follows the events of one engine, across broken streams.
+
+    A stream is asked to end after a while, and followed by the next one on the same connection. So an engine that has
+    nothing to tell says now and then that it is well, and costs no second connection and no question besides. One that
+    ends streams at other moments is not asked for that, and pinged instead.
 
     Each stream is opened from the last moment seen, by the engine's own clock, with a little overlap; what
     comes twice is told once. The engine remembers only its latest events, and none across its own restart, so
@@ -101,7 +125,7 @@ class Follower:
         client: EngineClient,
         settings: EngineSettings,
         *,
-        clock_ns: int,
+        clock: "EngineClock",
         skew_ns: Callable[[], int],
         on_event: Callable[[Event], None],
         on_break: Callable[[], None],
@@ -110,24 +134,33 @@ class Follower:
         self._address = address
         self._client = client
         self._settings = settings
-        self._latest_ns = clock_ns  # of the engine's clock; 0: begin now
+        self.clock = clock
+        self._latest_ns = clock.now_ns()  # of the engine's clock; 0: begin now
         self._skew_ns = skew_ns
         self._on_event = on_event
         self._on_break = on_break
         self._on_gap = on_gap
         self._told: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)  # (moment, hash) within the overlap
         self._told_set: set[tuple[int, int]] = set()
-        self._reading: asyncio.Timeout | None = None
+        self._stream: Lines | None = None
         self._opened_at = 0.0  # the stream of now, by the loop's clock; 0: none is open
+        self._unreadable = 0  # lines of it
+        self._beats = True  # streams are opened for a while only: that they end shows that the engine is well
         self._retry = asyncio.Event()
+        self._has_gap = False  # since the last stream something may have been missed
         self.error = ""  # why the last stream ended
         self.opened = asyncio.Event()  # the first stream is open: what happens from now on will be told
 
     def restart(self) -> None:
         """Open a new stream now: the engine was away, and the old one may be dead without a word."""
-        if self._reading is not None and self._opened_at:
-            self._reading.reschedule(asyncio.get_running_loop().time())
+        if self._stream is not None:
+            self._stream.end()
         self._retry.set()
+
+    def set_clock(self, clock: "EngineClock") -> None:
+        """Take in what the engine's clock says now."""
+        self.clock = clock
+        self._beats = True
 
     async def run(self) -> None:
         """Follow until cancelled. A stream that ends is opened again, after a wait that grows while none lasts."""
@@ -139,21 +172,23 @@ class Follower:
             self._opened_at = 0.0
             self.error = "the engine ended it"
             try:
-                await self._follow()
+                while await self._follow():
+                    failed = 0
             except SwarmError as error:
                 self.error = str(error)
-            except TimeoutError:
-                self.error = ""  # restart() ended it
             except Exception as error:
                 self.error = f"{type(error).__name__}: {error}"
                 log.exception("error monitoring events", extra={"addr": self._address})
             if self._opened_at and loop.time() - self._opened_at > settings.reopen_max_s:
                 failed = 0
-            if self.error:
+            if self._retry.is_set():
+                self.error = ""  # restart() ended it
+            else:
                 if not failed:
                     extra = {"addr": self._address, "error": self.error}
                     log.warning("error monitoring events, will restart", extra=extra)
                 self._on_break()
+            self._has_gap = self.opened.is_set()
             wait_s = min(settings.reopen_min_s * 2 ** min(failed, 16), settings.reopen_max_s)
             failed += 1
             try:
@@ -162,33 +197,48 @@ class Follower:
             except TimeoutError:
                 pass
 
-    async def _follow(self) -> None:
-        """Read one stream until it ends. Raises SwarmError when it breaks, TimeoutError after `restart`."""
-        since_ns = max(self._latest_ns - OVERLAP_NS, 1) if self._told else self._latest_ns
-        since = f"{since_ns // NANOSECONDS}.{since_ns % NANOSECONDS:09d}" if since_ns else ""
-        async with asyncio.timeout(None) as self._reading:
-            try:
-                async with self._client.events(since=since) as lines:
-                    self._opened_at = asyncio.get_running_loop().time()
-                    if self.opened.is_set():
-                        self._on_gap()
-                    self.opened.set()
-                    await self._tell_all(lines)
-            finally:
-                self._reading = None
+    async def _follow(self) -> bool:
+        """Read one stream until it ends; return whether it did so at the moment that was asked for.
 
-    async def _tell_all(self, lines: AsyncIterator[bytes]) -> None:
-        unreadable = 0
-        async for line in lines:
-            try:
-                event = read_event(line, skew_ns=self._skew_ns())
-            except SwarmError as error:
-                if not unreadable:
-                    log.warning("event cannot be read", extra={"addr": self._address, "error": str(error)})
-                unreadable += 1
-                continue
-            if self._is_new(event):
-                self._on_event(event)
+        Raises SwarmError when it breaks.
+        """
+        loop = asyncio.get_running_loop()
+        beat_s = jittered(self._settings.beat_s, 0.1)
+        since_ns = max(self._latest_ns - OVERLAP_NS, 1) if self._told else self._latest_ns
+        until_ns = self.clock.now_ns() + int(beat_s * NANOSECONDS) if self._beats and self.clock.is_known else 0
+        if until_ns <= since_ns:
+            until_ns = 0  # an engine refuses that: its clock was set back
+        self._unreadable = 0
+        stream = await self._client.events(self._tell, since=_seconds(since_ns), until=_seconds(until_ns))
+        opened_at = self._opened_at = loop.time()
+        try:
+            self._stream = stream
+            if self._has_gap:
+                self._has_gap = False
+                self._on_gap()
+            self.opened.set()
+            await stream.wait_for_end()
+        finally:
+            self._stream = None
+            stream.end()
+        if self._retry.is_set() or not until_ns:
+            return False
+        if loop.time() - opened_at < beat_s / 2:
+            self._beats = False  # its clock was set forward, or it does not wait: it may end each one at once
+            return False
+        self._latest_ns = max(self._latest_ns, until_ns - OVERLAP_NS)
+        return True
+
+    def _tell(self, line: bytes) -> None:
+        try:
+            event = read_event(line, skew_ns=self._skew_ns())
+        except SwarmError as error:
+            if not self._unreadable:
+                log.warning("event cannot be read", extra={"addr": self._address, "error": str(error)})
+            self._unreadable += 1
+            return
+        if self._is_new(event):
+            self._on_event(event)
 
     def _is_new(self, event: Event) -> bool:
         if not event.time_ns:
@@ -206,3 +256,8 @@ class Follower:
         while self._told and self._told[0][0] < self._latest_ns - OVERLAP_NS:
             self._told_set.discard(self._told.popleft())
         return True
+
+
+def _seconds(moment_ns: int) -> str:
+    """Return a moment as Docker's parameters have it; empty for none."""
+    return f"{moment_ns // NANOSECONDS}.{moment_ns % NANOSECONDS:09d}" if moment_ns else ""

@@ -2,11 +2,13 @@
 
 import asyncio
 import enum
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
 
 from swarmproxy.engine.settings import EngineSettings, jittered
+from swarmproxy.engine.wheel import Wheel
 from swarmproxy.errors import EngineUnreachable, SwarmError
 
 log = logging.getLogger("swarmproxy.engine")
@@ -32,10 +34,13 @@ class Health:
         settings: EngineSettings,
         on_change: Callable[[State, State], None],
         on_count: Callable[[], None] = lambda: None,
+        wheel: Wheel | None = None,
     ) -> None:
         self._settings = settings
         self._on_change = on_change
         self._on_count = on_count  # told whenever the indicator may have changed
+        self._wheel = wheel or Wheel()
+        self._watches = 0  # begun and not ended
         self._failed_at = float("-inf")
         self.answered_at = float("-inf")  # of the monotonic clock
         self.alarm = asyncio.Event()  # somebody met a failure: find out now
@@ -100,30 +105,33 @@ class Health:
         A failure that anybody notes is followed up at once, so that an engine which is gone is known to be
         gone within seconds. One that is gone is pinged on, and comes back with its first answer.
         """
-        while True:
-            await self._wait_for_silence()
-            try:
-                await ping()
-            except SwarmError:
-                pass  # noted, and shown as the engine's error
-            except Exception:
-                log.exception("ping failed")
-            finally:
-                self.alarm.clear()
-
-    async def _wait_for_silence(self) -> None:
-        if self.state is State.HEALTHY and self.failures:
-            await asyncio.sleep(self._settings.probe_again_s)
-            return
-        since = max(self.answered_at, self._failed_at)
-        while (wait_s := since + jittered(self._settings.probe_s) - time.monotonic()) > 0:
-            try:
-                async with asyncio.timeout(wait_s):
+        self._watches += 1
+        self._look(self._watches)
+        try:
+            while True:
+                if self.state is State.HEALTHY and self.failures:
+                    await asyncio.sleep(self._settings.probe_again_s)
+                else:
                     await self.alarm.wait()
-            except TimeoutError:
-                pass
-            else:
-                return
-            if (latest := max(self.answered_at, self._failed_at)) == since:
-                return
-            since = latest
+                try:
+                    await ping()
+                except SwarmError:
+                    pass  # noted, and shown as the engine's error
+                except Exception:
+                    log.exception("ping failed")
+                finally:
+                    self.alarm.clear()
+        finally:
+            self._watches += 1
+
+    def _look(self, watch: int) -> None:
+        """Raise the alarm if nothing was heard of the engine for too long; look again when that may be so."""
+        if watch != self._watches:
+            return
+        now = time.monotonic()
+        silent_s = now - max(self.answered_at, self._failed_at)
+        wait_s = self._settings.probe_s - silent_s
+        if wait_s <= 0:
+            self.alarm.set()
+            wait_s = jittered(self._settings.probe_s)
+        self._wheel.call_later(wait_s, functools.partial(self._look, watch))

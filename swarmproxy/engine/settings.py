@@ -9,7 +9,7 @@ class EngineSettings:
     """The same for all engines. What users may set comes from the command line, the rest is for tests.
 
     With the defaults a hung engine is Unhealthy `probe_s + 3 * probe_timeout_s + 2 * probe_again_s` = 14 s
-    after its last answer, and a refusing one after little more than a second.
+    after its last answer, give or take a tick of the wheel, and a refusing one after little more than a second.
     """
 
     refresh_min_s: float = 30.0  # --engine-refresh-min-interval
@@ -22,11 +22,12 @@ class EngineSettings:
     retry_max_s: float = 60.0
     reopen_min_s: float = 1.0  # a broken event stream, likewise
     reopen_max_s: float = 10.0
-    probe_s: float = 5.5  # an engine that has said nothing for this long is pinged
+    beat_s: float = 8.0  # an event stream is opened for this long, and its end is a sign of life
+    probe_s: float = 8.5  # an engine that has said nothing for this long is pinged
     probe_again_s: float = 0.5  # after a failure that is not yet one too many
     failure_spacing_s: float = 0.25  # failures closer than this are one: a burst of requests meets one cause
 
-    probe_timeout_s: float = 2.5
+    probe_timeout_s: float = 1.5
     step_timeout_s: float = 10.0  # each of: resolve, connect, ping, version, info, open the events, inspect
     list_timeout_s: float = 30.0
     control_timeout_s: float = 120.0  # create, start, remove, the head of a pull

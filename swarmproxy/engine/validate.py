@@ -12,6 +12,7 @@ from sys import intern
 import msgspec
 
 from swarmproxy.engine.client import EngineClient
+from swarmproxy.engine.events import EngineClock
 from swarmproxy.errors import EngineUnreachable, NotSupported
 from swarmproxy.model.generic import declared_in
 from swarmproxy.model.swarm import ACTIVE, INACTIVE, SwarmPart
@@ -64,7 +65,7 @@ class Identity:
 
     facts: Facts
     api_version: str  # of our own calls: "1.41"
-    clock_ns: int  # the engine's clock; 0 if it did not say
+    clock: EngineClock
     skew_ns: int  # ours less the engine's; 0 while they agree well enough
     ignored_labels: tuple[str, ...] = ()  # why labels of the daemon are not used
 
@@ -157,13 +158,14 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
     say.
     """
     ip = await resolve(address, timeout_s=timeout_s)
-    asked_ns = time.time_ns()
+    asked_ns, asked_at_ns = time.time_ns(), time.monotonic_ns()
     with client.who_it_is(timeout_s=timeout_s) as answers:
         pinged = (await answers.next_answer()).headers.get("api-version", "")
         version_body = await answers.next()
         version = client.decode(version_body, _Version, "/version")
         info_body = await answers.next()
     midpoint_ns = (asked_ns + time.time_ns()) // 2
+    clock_at_ns = (asked_at_ns + time.monotonic_ns()) // 2
     info = client.decode(info_body, _Info, "/info")
     swarm_info = bytes(info.Swarm)
     swarm = client.decode(swarm_info, _Swarm, "/info") if swarm_info != b"null" else _Swarm()
@@ -207,7 +209,7 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
     return Identity(
         facts=facts,
         api_version=own_version(api_min, api_max),
-        clock_ns=clock_ns,
+        clock=EngineClock.read(clock_ns, clock_at_ns),
         skew_ns=skew_ns if abs(skew_ns) >= SKEW_LIMIT_NS else 0,
         ignored_labels=ignored,
     )

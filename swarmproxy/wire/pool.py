@@ -199,8 +199,49 @@ class EngineConnection(asyncio.Protocol):
         self.transport.abort()
 
 
+class Idle:
+    """The connections of all pools that wait for a request, the longest idle first: at most `most` of them.
+
+    One that waits longer than `timeout_s` is ended, and so is the first when there are too many.
+    """
+
+    def __init__(self, *, most: int = 1024, timeout_s: float = 90.0) -> None:
+        self._most = most
+        self._timeout_s = timeout_s
+        self._waiting: dict[EngineConnection, None] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+
+    def put(self, connection: EngineConnection) -> None:
+        """Take in a connection that begins to wait."""
+        connection.idle_since = time.monotonic()
+        self._waiting[connection] = None
+        if len(self._waiting) > self._most:
+            next(iter(self._waiting)).close()
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(self._timeout_s, self._end_some)
+
+    def take(self, connection: EngineConnection) -> None:
+        """Forget a connection that waits no more."""
+        self._waiting.pop(connection, None)
+
+    def _end_some(self) -> None:
+        """End the connections that waited too long."""
+        now = time.monotonic()
+        self._sweep = None
+        while self._waiting:
+            first = next(iter(self._waiting))
+            wait_s = first.idle_since + self._timeout_s - now
+            if wait_s > 0:
+                self._sweep = asyncio.get_running_loop().call_later(wait_s, self._end_some)
+                return
+            first.close()
+
+
 class Pool:
-    """The connections to one engine: at most `max_busy` in use, at most `max_idle` waiting."""
+    """The connections to one engine: at most `max_busy` in use, at most `max_idle` waiting.
+
+    Those that wait are also in `all_idle`, which pools may share.
+    """
 
     def __init__(
         self,
@@ -209,8 +250,8 @@ class Pool:
         tls: ssl.SSLContext | None = None,
         connect_timeout_s: float = 10.0,
         max_idle: int = 64,
-        idle_timeout_s: float = 90.0,
         max_busy: int = 4096,
+        all_idle: Idle | None = None,
     ) -> None:
         self.address = address
         is_local = bool(address.path or address.ssh)
@@ -218,12 +259,11 @@ class Pool:
         self.host_header = b"Host: %s\r\n" % (b"docker" if is_local else str(address).encode())
         self._connect_timeout_s = connect_timeout_s
         self._max_idle = max_idle
-        self._idle_timeout_s = idle_timeout_s
         self._max_busy = max_busy
         self._connections: set[EngineConnection] = set()
         self._idle: list[EngineConnection] = []  # the longest idle first
         self._dialling = 0
-        self._sweep: asyncio.TimerHandle | None = None
+        self._all_idle = all_idle or Idle()
         self._session: ssl.SSLSession | None = None
         self._closed = False
 
@@ -241,6 +281,7 @@ class Pool:
         """Return a connection that waits, or None; `only_once`: for a request that cannot be sent again."""
         while self._idle:
             connection = self._idle.pop()
+            self._all_idle.take(connection)
             if connection.is_usable() and not (only_once and connection.is_stale()):
                 return connection
             connection.abort()
@@ -317,10 +358,8 @@ class Pool:
         connection.reused = True
         if self.tls is not None and not connection.session_kept:
             connection.session_kept = self._keep_session(connection)
-        connection.idle_since = time.monotonic()
         self._idle.append(connection)
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(self._idle_timeout_s, self._end_idle)
+        self._all_idle.put(connection)
 
     def _keep_session(self, connection: EngineConnection) -> bool:
         """Keep the TLS session for the next connection; return whether it can be resumed already."""
@@ -337,6 +376,7 @@ class Pool:
         self._connections.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+            self._all_idle.take(connection)
 
     def drop_silent(self) -> None:
         """End the connections that are of no use with an engine that answers nobody.
@@ -350,22 +390,12 @@ class Pool:
             if is_unacknowledged(connection.transport):
                 connection.transport.abort()
 
-    def _end_idle(self) -> None:
-        """End the connections that waited too long."""
-        now = time.monotonic()
-        self._sweep = None
-        while self._idle and now - self._idle[0].idle_since >= self._idle_timeout_s:
-            self._idle[0].close()
-        if self._idle:
-            wait_s = self._idle[0].idle_since + self._idle_timeout_s - now
-            self._sweep = asyncio.get_running_loop().call_later(wait_s, self._end_idle)
 
     async def close(self) -> None:
         """End all connections, idle and busy: the engine left. Their exchanges fail as if it had died."""
         self._closed = True
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
+        for connection in self._idle:
+            self._all_idle.take(connection)
         self._idle.clear()
         for connection in list(self._connections):
             connection.transport.abort()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from swarmproxy.engine.engine import Claim, Engine, State
 from swarmproxy.engine.settings import EngineSettings
+from swarmproxy.engine.shared import Shared
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event
 from swarmproxy.model.image import Image
@@ -26,6 +27,7 @@ QUICK = EngineSettings(
     retry_max_s=0.2,
     reopen_min_s=0.02,
     reopen_max_s=0.2,
+    beat_s=600.0,
     probe_s=0.2,
     probe_again_s=0.05,
     failure_spacing_s=0.01,
@@ -88,11 +90,12 @@ async def followed(
     base: EngineSettings = QUICK,
     tls: ssl.SSLContext | None = None,
     claim: Claim | None = None,
+    shared: Shared | None = None,
     **changes: float,
 ) -> AsyncIterator[Engine]:
     """Run an engine inside the block, with the settings `base` and what `changes` them."""
     settings = replace(base, **changes)  # type: ignore[arg-type]
-    engine = Engine(address, settings=settings, tls=tls, observer=recorder, claim=claim)
+    engine = Engine(address, settings=settings, tls=tls, observer=recorder, claim=claim, shared=shared)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(engine.run(), name="engine under test")
         try:
@@ -106,6 +109,8 @@ async def member(
     scripted: ScriptedEngine, recorder: Recorder, *, claim: Claim | None = None, **changes: float
 ) -> AsyncIterator[Engine]:
     """Run an engine inside the block, and enter the block when it is Healthy."""
-    async with followed(scripted.address, recorder, base=QUICK, tls=None, claim=claim, **changes) as engine:
+    async with followed(
+        scripted.address, recorder, base=QUICK, tls=None, claim=claim, shared=None, **changes
+    ) as engine:
         await eventually(lambda: engine.state is State.HEALTHY)
         yield engine

@@ -173,8 +173,7 @@ class ScriptedEngine:
             return False
         await asyncio.sleep(self.slow_s.get(path, 0.0))
         if path == "/events" and path not in self.answers:
-            await self._stream(reader, writer, parse_qs(parts.query))
-            return False
+            return await self._stream(reader, writer, parse_qs(parts.query))
         status, answer = self.answers.get(path) or self._reply(path, parse_qs(parts.query))
         closes = headers.get("connection") == "close"
         length = len(answer) + (10 if path in self.cut else 0)
@@ -189,7 +188,8 @@ class ScriptedEngine:
 
     async def _stream(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, query: dict[str, list[str]]
-    ) -> None:
+    ) -> bool:
+        """Tell of what happens until the moment that was asked for; return whether that came."""
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         if "since" in query:
             seconds, _, fraction = query["since"][0].partition(".")
@@ -198,7 +198,18 @@ class ScriptedEngine:
                 if event["timeNano"] >= since_ns:
                     _write_chunk(writer, json.dumps(event).encode() + b"\n")
         self._streams.add(writer)
-        await reader.read()
+        until_s = float(query["until"][0]) if "until" in query else float("inf")
+        try:
+            async with asyncio.timeout(min(until_s - self.now_ns() / NANOSECONDS, 600.0)):
+                await reader.read(1)
+                return False
+        except TimeoutError:
+            if self.frozen:
+                await reader.read()
+                return False
+        self._streams.discard(writer)
+        writer.write(b"0\r\n\r\n")
+        return True
 
     def _reply(self, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
         answer: Any

@@ -170,7 +170,9 @@ async def test_since_is_the_engines_clock(scripted: ScriptedEngine, recorder: Re
         scripted.reset()
         scripted.emit("container", "two", "c")
         await eventually(lambda: len(recorder.events) == 2)
-        since = [target for target in scripted.targets if "/events" in target][-1].partition("since=")[2]
+        since = (
+            [target for target in scripted.targets if "/events" in target][-1].partition("since=")[2].partition("&")[0]
+        )
         assert abs(float(since) - scripted.now_ns() / NANOSECONDS) < 60
 
 
@@ -237,6 +239,39 @@ async def test_stream_that_does_not_last(scripted: ScriptedEngine, recorder: Rec
         await eventually(lambda: scripted.asked("GET /events") == 3)
         await asyncio.sleep(0.1)
         assert scripted.asked("GET /events") <= 4
+        assert engine.state is State.HEALTHY
+
+
+async def test_streams_follow_each_other(scripted: ScriptedEngine, recorder: Recorder) -> None:
+    """A stream ends when it was asked to, which is a sign of life, and the next one goes on where it ended."""
+    container_id = scripted.add("web", tell=False)
+    async with member(scripted, recorder, beat_s=0.1, probe_s=0.4) as engine:
+        told = 0
+        while scripted.asked("GET /events") < 12:
+            scripted.emit("container", "top", container_id)
+            told += 1
+            await asyncio.sleep(0.03)
+        await eventually(lambda: len(recorder.events) >= told)
+        assert len(recorder.events) == told
+        assert len({event.time_ns for event in recorder.events}) == told
+        assert scripted.connections == 2
+        assert engine.failures == 0
+        asked = [request for request in scripted.requests if request != "GET /events"]
+    assert len(asked) == len(set(asked)), "nothing was read twice, and nobody pinged"
+
+
+async def test_engine_that_ends_streams_early(scripted: ScriptedEngine, recorder: Recorder) -> None:
+    """An engine whose clock was set forward is not asked again to end its streams."""
+    async with member(scripted, recorder, beat_s=30.0) as engine:
+        scripted.end_streams()
+        await eventually(lambda: scripted.asked("GET /events") == 2)
+        ends = ["until=" in target for target in scripted.targets if "/events" in target]
+        assert ends == [True, False]
+        scripted.emit("daemon", "reload", "")  # tells the time anew
+        await eventually(lambda: scripted.asked("GET /info") == 2)
+        scripted.end_streams()
+        await eventually(lambda: scripted.asked("GET /events") == 3)
+        assert "until=" in [target for target in scripted.targets if "/events" in target][-1]
         assert engine.state is State.HEALTHY
 
 

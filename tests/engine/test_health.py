@@ -7,7 +7,9 @@ import pytest
 from swarmproxy.engine.engine import State
 from swarmproxy.engine.health import Health
 from swarmproxy.engine.settings import EngineSettings, jittered
+from swarmproxy.engine.shared import Shared
 from swarmproxy.errors import EngineError, EngineUnreachable
+from swarmproxy.wire.pool import Idle
 from tests.engine.harness import QUICK, Recorder, eventually, followed, member
 from tests.engine.scripted import ScriptedEngine
 
@@ -152,10 +154,12 @@ async def test_busy_engine_is_not_pinged(scripted: ScriptedEngine, recorder: Rec
 
 
 async def test_idle_engine_holds_one_connection(scripted: ScriptedEngine, recorder: Recorder) -> None:
-    """A ping leaves no connection open, so an idle engine costs one."""
-    async with member(scripted, recorder) as engine:
-        await eventually(lambda: scripted.asked("GET /_ping") > 3)
+    """Where connections are scarce, none waits for a request, so an idle engine costs that of its events."""
+    shared = Shared(idle=Idle(most=0))
+    async with followed(scripted.address, recorder, beat_s=0.1, probe_s=0.4, shared=shared) as engine:
+        await eventually(lambda: scripted.asked("GET /events") > 3)
         await eventually(lambda: (scripted.connections, engine.pool.idle) == (1, 0))
+        assert scripted.asked("GET /_ping") == 1
 
 
 async def test_leaving(scripted: ScriptedEngine, recorder: Recorder) -> None:

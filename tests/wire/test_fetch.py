@@ -11,7 +11,7 @@ import pytest
 from swarmproxy.errors import EngineUnreachable
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.fetch import Answer, fetch, stream
-from swarmproxy.wire.pool import Pool
+from swarmproxy.wire.pool import Idle, Pool
 from swarmproxy.wire.transport import PoolTransport
 from tests.wire.conftest import Proxy, Start
 from tests.wire.peers import GUARD_S, Peer
@@ -299,7 +299,7 @@ async def test_unix_sockets(tmp_path: Path) -> None:
 
 async def test_pool_is_bounded(start: Start) -> None:
     """No more than `max_busy` connections are used and `max_idle` kept; idle ones are closed after their time."""
-    proxy = await start(max_busy=3, max_idle=2, idle_timeout_s=0.3)
+    proxy = await start(max_busy=3, max_idle=2, all_idle=Idle(timeout_s=0.3))
     proxy.engine.script = answer_ok
     taken = [await proxy.pool.acquire() for _ in range(3)]
     with pytest.raises(EngineUnreachable, match="3 connections in use"):
@@ -310,6 +310,21 @@ async def test_pool_is_bounded(start: Start) -> None:
     async with asyncio.timeout(GUARD_S):
         while proxy.pool.idle:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def test_all_pools_together_are_bounded(proxy: Proxy) -> None:
+    """Of the connections of all pools so many wait, and the one that has waited longest goes first."""
+    proxy.engine.script = answer_ok
+    idle = Idle(most=2)
+    pools = [Pool(proxy.pool.address, all_idle=idle) for _ in range(3)]
+    for pool in pools:
+        await fetch(pool, "GET", "/", timeout_s=GUARD_S)
+    assert [pool.idle for pool in pools] == [0, 1, 1]
+    await fetch(pools[1], "GET", "/", timeout_s=GUARD_S)
+    await fetch(pools[0], "GET", "/", timeout_s=GUARD_S)
+    assert [pool.idle for pool in pools] == [1, 1, 0]
+    for pool in pools:
+        await pool.close()
 
 
 async def test_engine_that_does_not_accept() -> None:
