@@ -7,11 +7,12 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import with_node
-from swarmproxy.api.listing import item_json, sizes_of
+from swarmproxy.api.listing import item_json, sizes_of, whole_list
 from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, passed_on, version_of
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all
+from swarmproxy.cluster.listing import listed
 from swarmproxy.cluster.placement import CreateRequest, Placement
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.filters import Filters, parse_filters
@@ -50,8 +51,10 @@ async def list_containers(request: Request) -> Response:
     await refresh_if_asked(cluster, settings, parse_filters(request.query_params.get("filters", "")))
     await cluster.settled()
     style = style_for(request.headers.get("user-agent", ""), settings.names)
+    if query.is_plain:
+        return whole_list(cluster.index.newest, style, all_states=query.all, clock_ns=time.time_ns)
     now_ns = time.time_ns()
-    found = cluster.list_containers(query)
+    found = listed(cluster, query)
     sizes = await sizes_of(found) if query.size else {}
     items = [item_json(each, style, now_ns=now_ns, extra=sizes.get(each.container.id, b"")) for each in found]
     return json_reply(b"[" + b",".join(items) + b"]\n")

@@ -30,7 +30,6 @@ from swarmproxy.model.apiversion import Version, advertised, parse
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event, Origin, swarm_event
 from swarmproxy.model.image import Image
-from swarmproxy.model.listing import ContainerQuery, Place, select
 from swarmproxy.model.network import Network
 from swarmproxy.model.volume import Volume
 from swarmproxy.wire.address import Address
@@ -136,7 +135,7 @@ class Cluster:
         """See Members: an engine that comes back brings its containers along."""
         self._present.add(engine)
         self.nodes.add(engine)
-        engine.on_change = functools.partial(self.nodes.mark, engine)
+        engine.on_change = functools.partial(self._engine_changed, engine, engine.name)
         engine.on_swarm = self.swarms.changed
         self.swarms.changed()
         for container in engine.containers.values():
@@ -148,6 +147,13 @@ class Cluster:
         if engine.state is State.HEALTHY:
             self._tell("engine_connect", engine)
             self._found(engine)
+
+    def _engine_changed(self, engine: Engine, name: str) -> None:
+        """Take note of a change in what placements look at; `name` is what the engine was called before."""
+        self.nodes.mark(engine)
+        if engine.name != name:
+            engine.on_change = functools.partial(self._engine_changed, engine, engine.name)
+            self.index.touch(engine)
 
     def left(self, engine: Engine) -> None:
         """See Members: nothing of the engine is shown from now on."""
@@ -227,6 +233,7 @@ class Cluster:
             self._forget(engine)
         self.swarms.changed()
         self._newest_of_each = None
+        self.index.touch(engine)
         if after is State.HEALTHY:
             self._tell("engine_connect" if before is State.PENDING else "engine_reconnect", engine)
             self._found(engine)
@@ -300,17 +307,6 @@ class Cluster:
     def find(self, name: str) -> Located:
         """The one container a client means by `name`; see Index.find."""
         return self.index.find(name)
-
-    def list_containers(self, query: ContainerQuery) -> list[Located]:
-        """The containers that `query` shows, newest first. Raises as `find` for what `before` and `since` name."""
-        places = {engine: Place(engine.name, engine.state is State.HEALTHY, engine.images) for engine in self.engines()}
-        rows = select(
-            ((each.container, places[each.engine]) for each in self.index.newest_first()),
-            query,
-            before=self.find(query.before).container if query.before else None,
-            since=self.find(query.since).container if query.since else None,
-        )
-        return [self.index.by_id[container.id] for container, _ in rows]
 
     def copies(self, swarm_id: str) -> list[Located]:
         """The containers with this swarm ID on engines that answer, in the order of their making: one as a rule."""

@@ -2,26 +2,15 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
+from swarmproxy.cluster.newest import Located, Newest
 from swarmproxy.cluster.ordered import Ordered
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, Conflict, NotFound
 from swarmproxy.model.container import Container
 
+__all__ = ["Index", "Located"]
+
 SHORT_ID_LENGTH = 12
-
-
-class Located(msgspec.Struct, frozen=True, gc=False):
-    """A container and the engine that holds it."""
-
-    engine: Engine
-    container: Container
-
-    @property
-    def title(self) -> str:
-        """How a message names it: `node/name`."""
-        return f"{self.engine.name}/{self.container.name}"
 
 
 class Index:
@@ -33,7 +22,7 @@ class Index:
         self._swarm_ids: dict[str, tuple[str, ...]] = {}  # one as a rule, and a set would take far more memory
         self._sorted_swarm_ids: Ordered[str] = Ordered()
         self._names: dict[str, tuple[str, ...]] = {}
-        self._newest: Ordered[tuple[int, str]] = Ordered()  # (-created_ns, id): the order of a listing
+        self.newest = Newest()  # only to be read
         self._slots: dict[str, tuple[str, ...]] = {}  # `web.1`: all tasks that were its first
 
     def __len__(self) -> int:
@@ -49,11 +38,12 @@ class Index:
         ):
             self.drop(before.engine, container.id)
             before = None
-        self.by_id[container.id] = Located(engine, container)
+        located = self.by_id[container.id] = Located(engine, container)
         if before is not None:
+            self.newest.replace(located)
             return
+        self.newest.add(located)
         self._ids.put(container.id)
-        self._newest.put((-container.created_ns, container.id))
         for name in container.names:
             _add(self._names, name.lstrip("/"), container.id)
         if slot := container.slot:
@@ -71,7 +61,7 @@ class Index:
         del self.by_id[container_id]
         container = located.container
         self._ids.take(container_id)
-        self._newest.take((-container.created_ns, container_id))
+        self.newest.remove(container)
         for name in container.names:
             _discard(self._names, name.lstrip("/"), container_id)
         if slot := container.slot:
@@ -82,10 +72,16 @@ class Index:
                 self._sorted_swarm_ids.take(swarm_id)
         return container
 
+    def touch(self, engine: Engine) -> None:
+        """Take note that something about `engine` has changed that a listing shows: its name, or whether it answers."""
+        for container_id in engine.containers:
+            located = self.by_id.get(container_id)
+            if located is not None and located.engine is engine:
+                self.newest.touch(located.container)
+
     def newest_first(self) -> Iterator[Located]:
         """All containers in the order of a listing: latest created first, then by id."""
-        by_id = self.by_id
-        return (by_id[container_id] for _, container_id in self._newest)
+        return iter(self.newest)
 
     def holders_of(self, name: str) -> list[Located]:
         """The containers that have `name` (no slash in front); more than one where engines were used directly."""

@@ -9,8 +9,8 @@ Source: moby, daemon/list.go; classic Swarm 1.2, api/handlers.go.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarmproxy.errors import BadRequest
@@ -19,13 +19,15 @@ from swarmproxy.model import image as images
 from swarmproxy.model.container import RUNNING_STATES
 from swarmproxy.model.filters import any_pattern, parse_filters, parse_flag
 from swarmproxy.model.labels import TASK
+from swarmproxy.model.narrowing import clue_of, node_test
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from swarmproxy.model.container import Container
     from swarmproxy.model.filters import Filters
     from swarmproxy.model.image import Image
+    from swarmproxy.model.narrowing import Clue
 
 STATES = ("paused", "restarting", "removing", "running", "dead", "created", "exited")
 HEALTHS = ("starting", "healthy", "unhealthy", "none")
@@ -41,7 +43,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerQuery:
-    """A parsed query. `before` and `since` are references to containers, which the caller looks up."""
+    """A parsed query. `before` and `since` are references to containers, which the caller looks up.
+
+    Only containers on `nodes`, and those that `clue` names, can pass the tests; None: any.
+    """
 
     all: bool = False
     limit: int = 0  # 0: no limit
@@ -49,6 +54,18 @@ class ContainerQuery:
     before: str = ""
     since: str = ""
     tests: tuple[Callable[[Container, Place], bool], ...] = ()
+    nodes: Callable[[str], bool] | None = None
+    clue: Clue | None = None
+
+    @property
+    def shows_stopped(self) -> bool:
+        """Whether containers that do not run, or are on nodes that do not answer, are shown too."""
+        return self.all or self.limit > 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it shows all containers, or all that run: in full, and as they are."""
+        return not (self.limit or self.size or self.before or self.since or self.tests)
 
     @classmethod
     def parse(cls, parameters: Mapping[str, str]) -> ContainerQuery:
@@ -67,12 +84,14 @@ class ContainerQuery:
             before=filters.get("before", ("",))[-1] or old_before,
             since=filters.get("since", ("",))[-1] or old_since,
             tests=tuple(make(filters) for key, make in _MAKERS.items() if filters.get(key)),
+            nodes=node_test(filters),
+            clue=clue_of(filters),
         )
 
 
 def matches(container: Container, place: Place, query: ContainerQuery) -> bool:
     """Return whether `query` shows the container, apart from its `limit`, `before` and `since`."""
-    if not _shows_stopped(query) and not (container.is_running and place.node_healthy):
+    if not query.shows_stopped and not (container.state in RUNNING_STATES and place.node_healthy):
         return False
     return all(test(container, place) for test in query.tests)
 
@@ -84,38 +103,30 @@ def select(
     before: Container | None = None,
     since: Container | None = None,
 ) -> list[tuple[Container, Place]]:
-    """Return the rows that `query` shows, newest first; containers of one moment in the order of their IDs.
+    """Return those of `rows`, which come in the order of a listing, that `query` shows; no more are read than needed.
 
     `before` and `since` are the containers that the query names: only older, respectively newer ones are
     shown.
     """
-    shown = rows
-    if not _shows_stopped(query):
-        shown = [row for row in shown if row[0].state in RUNNING_STATES and row[1].node_healthy]
-    for test in query.tests:  # one pass for each test: twice as fast as one pass of all
-        shown = [row for row in shown if test(row[0], row[1])]
-    if before is not None:
-        newest = order(before)
-        shown = [row for row in shown if order(row[0]) > newest]
-    if since is not None:
-        oldest = order(since)
-        shown = [row for row in shown if order(row[0]) < oldest]
-    if query.limit > 0:
-        return heapq.nsmallest(query.limit, shown, key=_row_order)
-    return sorted(shown, key=_row_order)
+    shown = (row for row in _between(rows, before, since) if matches(row[0], row[1], query))
+    return list(islice(shown, query.limit or None))
+
+
+def _between(
+    rows: Iterable[tuple[Container, Place]], before: Container | None, since: Container | None
+) -> Iterator[tuple[Container, Place]]:
+    newest = order(before) if before is not None else None
+    oldest = order(since) if since is not None else None
+    for row in rows:
+        if oldest is not None and order(row[0]) >= oldest:
+            return
+        if newest is None or order(row[0]) > newest:
+            yield row
 
 
 def order(container: Container) -> tuple[int, str]:
     """Return the sort key of a listing: newest first, then by ID."""
     return (-container.created_ns, container.id)
-
-
-def _row_order(row: tuple[Container, Place]) -> tuple[int, str]:
-    return (-row[0].created_ns, row[0].id)
-
-
-def _shows_stopped(query: ContainerQuery) -> bool:
-    return query.all or query.limit > 0
 
 
 def _parse_limit(text: str) -> int:

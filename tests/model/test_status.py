@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmproxy.model.container import Container
-from swarmproxy.model.status import duration_text, status_text
+from swarmproxy.model.status import duration_text, status_text, status_until
 
 NS = 1_000_000_000
 HOUR = 3600
@@ -82,3 +82,21 @@ def test_status_of_any_age(state: str, age_ns: int, exit_code: int) -> None:
         id="a", state=state, started_ns=moment, finished_ns=moment, exit_code=exit_code, health="unhealthy"
     )
     assert "-" not in status_text(container, now_ns=NOW_NS)
+
+
+@given(
+    st.sampled_from(["running", "paused", "restarting", "removing", "dead", "created", "exited"]),
+    st.integers(-3600, 4 * 365 * DAY) | st.integers(0, 2 * DAY),
+    st.integers(0, NS - 1),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_until(state: str, ago_s: int, fraction_ns: int, share: float) -> None:
+    """A status stays what it is until the moment that is said with it, and no longer if it tells of time."""
+    moment_ns = NOW_NS - ago_s * NS - fraction_ns
+    container = Container(id="a", state=state, started_ns=moment_ns, finished_ns=moment_ns)
+    text, until_ns = status_until(container, now_ns=NOW_NS)
+    assert until_ns > NOW_NS
+    for later_ns in (NOW_NS + int((until_ns - NOW_NS) * share), until_ns - 1):
+        assert status_text(container, now_ns=later_ns) == text
+    if state in ("running", "paused", "restarting", "exited"):
+        assert status_text(container, now_ns=until_ns) != text
