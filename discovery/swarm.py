@@ -138,7 +138,7 @@ class SwarmBackend(ReadOnly):
                     async with self._events(client, manager) as events:
                         while True:
                             # Also before the first event: what happened until events were followed is told by none.
-                            good = Listing((await self._read(client, manager)).entries, read_at=time.time())
+                            good = Listing(await self._read_again(client, manager), read_at=time.time())
                             failures = 0
                             if said.entries != good.entries:
                                 said = good
@@ -173,6 +173,13 @@ class SwarmBackend(ReadOnly):
             self._order = tuple(dict.fromkeys((manager, *self._given, *found.managers)))
             return manager, found
         raise DiscoveryError(f"no manager of the swarm says who its nodes are: {'; '.join(problems)}")
+
+    async def _read_again(self, client: httpx.AsyncClient, manager: Entry) -> tuple[Entry, ...]:
+        """Return the nodes that a manager lists which has just answered. Raises _Silent."""
+        try:
+            return (await self._read(client, manager)).entries
+        except DiscoveryError as error:
+            raise _Silent(str(error)) from error
 
     async def _read(self, client: httpx.AsyncClient, manager: Entry) -> _Found:
         try:

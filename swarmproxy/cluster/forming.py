@@ -15,7 +15,7 @@ import msgspec
 
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all
-from swarmproxy.cluster.parting import Parting
+from swarmproxy.cluster.parting import Parting, let_go, take_apart
 from swarmproxy.cluster.swarm_control import change_node, list_nodes, read_anew, read_tokens
 from swarmproxy.cluster.swarms import Swarm, part_of
 from swarmproxy.engine.engine import Engine, State
@@ -109,7 +109,7 @@ class Forming:
     async def leave(self, *, force: bool) -> None:
         """Take the swarm apart: every member leaves. One that cannot be reached follows when it is back.
 
-        Raises NoSwarm if there is none, or without `force`; Conflict; the failure if no member could leave.
+        Raises NoSwarm if there is none, or without `force`; Conflict; the failure of members that could not leave.
         """
         if not self._cluster.swarms.all():
             raise NoSwarm(NO_SWARM)
@@ -118,12 +118,14 @@ class Forming:
             raise NoSwarm(NOT_BY_FORCE)
         async with self._lock:
             self._apart |= frozenset[str]().union(*(part.marks for each in swarm.engines if (part := part_of(each))))
-            outcome = await self._let_go([each for each in swarm.engines if each.state is State.HEALTHY])
-            if not outcome.done and outcome.error is not None:
-                raise outcome.error
-            absent = [each.name for each in swarm.engines if each.state is not State.HEALTHY]
-            if absent:
-                log.warning("nodes that do not answer leave the swarm when they do", extra={"nodes": absent})
+            failure = await take_apart(self._cluster.swarms, swarm)
+            for each in swarm.engines:
+                self._parting.forget(each)
+        absent = [each.name for each in swarm.engines if each.state is not State.HEALTHY]
+        if absent:
+            log.warning("nodes that do not answer leave the swarm when they do", extra={"nodes": absent})
+        if failure is not None:
+            raise failure
 
     # -- its life
 
@@ -172,13 +174,13 @@ class Forming:
         swarms = self._cluster.swarms
         left = [each for each in self._cluster.healthy() if (part := part_of(each)) and part.marks & self._apart]
         if left:
-            await self._let_go(left)
+            await let_go(left)
         if not swarms.all():
             return
         swarm = swarms.the_one()
         if not swarm.managers:
             raise Unavailable(f"nobody can join the swarm of {swarm.title}: none of the nodes manages it")
-        newcomers = [each for each in self._cluster.healthy() if _is_free(each) and self._is_due(each)]
+        newcomers = [each for each in self._cluster.healthy() if _is_free(each) and self._may_join(each)]
         parted = self._parting.due()
         if self._is_short(swarm) or newcomers:
             nodes = await list_nodes(swarms)
@@ -272,14 +274,6 @@ class Forming:
                 await change_node(self._cluster.swarms, by_id[part.node_id], Role="manager")
                 log.info("node promoted to a manager of the swarm", extra={"engine": engine.name})
 
-    async def _let_go(self, engines: Sequence[Engine]) -> Any:
-        """Have `engines` leave their swarm at once: so no task is moved to one that leaves next."""
-        outcome = await on_all(engines, lambda engine: engine.client.leave_swarm(), timeout_s=JOIN_S)
-        for engine, error in outcome.failed:
-            log.warning("node cannot leave the swarm", extra={"engine": engine.name, "error": str(error)})
-        await read_anew(engines)
-        return outcome
-
     # -- which member
 
     def _refuse_unless_free(self) -> None:
@@ -311,9 +305,10 @@ class Forming:
         name = f"{facts.name} {facts.id}"
         return Candidate(name=name, zone=zone, memory_bytes=facts.memory_bytes, cpus=facts.cpus)
 
-    def _is_due(self, engine: Engine) -> bool:
+    def _may_join(self, engine: Engine) -> bool:
         known = self._attempts.get(engine)
-        return known is None or asyncio.get_running_loop().time() >= known.again_at
+        is_due = known is None or asyncio.get_running_loop().time() >= known.again_at
+        return is_due and self._parting.is_settled(engine)
 
     def _failed(self, engine: Engine, error: str) -> None:
         known = self._attempts.get(engine) or _Attempts(0, 0.0)

@@ -1,22 +1,45 @@
 """A swarm of Docker's swarm mode that is formed of the members, and follows them as they come and go."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from tests.conftest import StartManager
+from tests.discovery.servers.etcd import Etcd, serve
+from tests.discovery.store_contract import NODES
 from tests.hosts import sandbox
 from tests.hosts.engine import Engine
 from tests.hosts.fleet import Fleet
-from tests.hosts.manager import Manager
+from tests.hosts.manager import REPOSITORY, Manager
 from tests.hosts.network import Network
-from tests.integration.conftest import serving
+from tests.integration.group import Group
 
 AUTO = ("--cluster-opt", "swarm.mode=auto", "--cluster-opt", "swarm.reschedule-after=1s")
+
+
+@pytest.fixture
+def group(
+    tmp_path_factory: pytest.TempPathFactory, network: Network, start_manager: StartManager
+) -> Iterator[tuple[Group, Fleet]]:
+    """Yield a group of managers over two engines of their own, and the fleet that these are in."""
+    directory = sandbox.run_dir() / "forming"
+    for store in serve(Etcd(tmp_path_factory.mktemp("etcd"))):
+        with Fleet(directory, network=network, prefix="form", labels={"zone": "a"}, count=2) as fleet:
+            yield Group(store, list(fleet.engines), start_manager), fleet
 
 
 def part(engine: Engine) -> dict[str, Any]:
     """Return what an engine says of its part in a swarm."""
     found: dict[str, Any] = engine.get_json("/info")["Swarm"]
     return found
+
+
+def states(engines: list[Engine]) -> set[str]:
+    return {part(each)["LocalNodeState"] for each in engines}
 
 
 def roles(engine: Engine) -> dict[str, str]:
@@ -29,56 +52,80 @@ def roles(engine: Engine) -> dict[str, str]:
     }
 
 
-def is_free(engines: list[Engine]) -> bool:
-    return all(part(each)["LocalNodeState"] == "inactive" for each in engines)
+def post(host: Manager | Engine, path: str, **body: object) -> tuple[int, Any]:
+    status, answer = host.request("POST", path, json.dumps(body).encode(), timeout_s=120)
+    return status, json.loads(answer) if answer.strip() else None
 
 
-def post(manager: Manager, path: str, **body: object) -> tuple[int, Any]:
-    status, answer = manager.request("POST", path, json.dumps(body).encode(), timeout_s=120)
-    return status, json.loads(answer) if answer else None
+def list_members(*arguments: str) -> list[str]:
+    command = [sys.executable, "-m", "swarmproxy", "list", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=REPOSITORY).stdout.split()
 
 
-def test_forming(network: Network) -> None:
-    """One init makes a swarm of all; newcomers join, those that are taken off the list leave, and a restart goes on."""
-    directory = sandbox.run_dir() / "forming"
-    with Fleet(directory, network=network, prefix="form", labels={"zone": "a"}, count=2) as fleet:
-        fleet.add(1, version="28", labels={"zone": "b"})
-        first, second, third = fleet.engines
-        listed = directory / "members"
+def test_forming(group: tuple[Group, Fleet], start_manager: StartManager) -> None:
+    """One init makes a swarm of all; it follows the list of members, whichever manager leads; and is taken apart."""
+    managers, fleet = group
+    first, second = fleet.engines
+    leader, [replica] = managers.start(2, more=AUTO)
+    key = f"{managers.prefix}/{NODES}/{{.own_address}}".format
 
-        def discover(*engines: Engine) -> None:
-            listed.write_text("".join(f"{each.own_address}\n" for each in engines))
+    status, node_id = post(replica, "/swarm/init", ListenAddr="0.0.0.0:2377", AdvertiseAddr="")
+    assert (status, node_id) == (200, part(first)["NodeID"])
+    assert (roles(first), part(first)["NodeAddr"]) == ({"form-1": "manager", "form-2": "worker"}, first.cable.ip)
+    assert post(leader, "/swarm/init")[0] == 503
+    secrets = [*first.get_json("/swarm")["JoinTokens"].values()]
 
-        discover(first, second)
-        manager = Manager(directory / "manager", arguments=AUTO, discovery=f"file://{listed}")
-        secrets: set[str] = set()
-        with serving(manager):
-            manager.wait(healthy=2)
-            status, node_id = post(manager, "/swarm/init", ListenAddr="0.0.0.0:2377", AdvertiseAddr="")
-            assert (status, node_id) == (200, part(first)["NodeID"])
-            assert roles(first) == {"form-1": "manager", "form-2": "worker"}
-            assert part(first)["NodeAddr"] == first.cable.ip
-            assert post(manager, "/swarm/init")[0] == 503
-            secrets |= set(first.get_json("/swarm")["JoinTokens"].values())
+    # A newcomer makes it three managers; the manager that has it join is killed meanwhile.
+    [third] = fleet.add(1, version="28", labels={"zone": "b"})
+    managers.store.write({key(third): third.own_address})
+    leader.wait_until(lambda: part(third)["LocalNodeState"] != "inactive", "the newcomer to join")
+    leader.kill()
+    managers.managers.remove(leader)
+    three = dict.fromkeys(("form-1", "form-2", "form-3"), "manager")
+    replica.wait_until(lambda: roles(first) == three, "three managers")
 
-            discover(first, second, third)
-            three = dict.fromkeys(("form-1", "form-2", "form-3"), "manager")
-            manager.wait_until(lambda: roles(first) == three, "three managers")
-        with serving(manager):
-            manager.wait(healthy=3)
-            [fourth] = fleet.add(1)
-            discover(*fleet.engines)
-            manager.wait_until(lambda: roles(third) == {**three, "form-4": "worker"}, "a worker")
-            discover(second, third, fourth)
-            left = {"form-2": "manager", "form-3": "manager", "form-4": "manager"}
-            manager.wait_until(lambda: roles(second) == left, "another manager in the place of the first")
-            assert is_free([first])
+    swarm = first.get_json("/swarm")
+    spec = {**swarm["Spec"], "EncryptionConfig": {"AutoLockManagers": True}}
+    assert post(replica, f"/swarm/update?version={swarm['Version']['Index']}", **spec)[0] == 200
+    secrets.append(replica.get_json("/swarm/unlockkey")["UnlockKey"])
 
-            status, answer = post(manager, "/swarm/leave")
-            assert (status, "--force" in answer["message"]) == (503, True)
-            assert post(manager, "/swarm/leave?force=1")[0] == 200
-            assert is_free(fleet.engines)
-            assert post(manager, "/swarm/leave?force=1")[0] == 503
-        assert not [each for each in secrets if each in manager.log]
-        assert "Traceback" not in manager.log
-        print(manager.log)
+    # What the swarm lists are members of another manager.
+    place = f"swarm://{first.cable.ip}:2377,{third.cable.ip}"
+    assert list_members(place) == sorted(each.own_address for each in fleet.engines)
+    onlooker = start_manager(discovery=place, healthy=3)
+    assert post(onlooker, "/swarm/leave?force=1")[0] == 501
+    [fourth] = fleet.add(1)
+    managers.store.write({key(fourth): fourth.own_address})
+    replica.wait_until(lambda: roles(third) == {**three, "form-4": "worker"}, "a worker")
+    onlooker.wait(healthy=4)
+
+    # The swarm's leader is taken off the list.
+    managers.store.remove(key(first))
+    left = dict.fromkeys(("form-2", "form-3", "form-4"), "manager")
+    replica.wait_until(lambda: roles(second) == left, "another manager in the place of the first")
+    assert states([first]) == {"inactive"}
+    onlooker.wait(healthy=3)
+
+    # A manager that starts again waits for the key.
+    second.stop()
+    second.poweron().wait()
+    replica.wait_until(lambda: states([second]) == {"locked"}, "a locked manager")
+    replica.wait_until(lambda: post(replica, "/swarm/unlock", UnlockKey=secrets[-1])[0] == 200, "it to be unlocked")
+    replica.wait_until(lambda: roles(second) == left, "three managers again")
+
+    status, answer = post(replica, "/swarm/leave")
+    assert (status, "--force" in answer["message"]) == (503, True)
+    assert post(replica, "/swarm/leave?force=1")[0] == 200
+    assert states(fleet.engines) == {"inactive"}
+    assert post(replica, "/swarm/leave?force=1")[0] == 503
+
+    # Two swarms that somebody made are told apart, and left alone.
+    for engine in (second, third):
+        assert post(engine, "/swarm/init", ListenAddr="0.0.0.0:2377", AdvertiseAddr=engine.cable.ip)[0] == 200
+    status, answer = post(replica, "/swarm/init")
+    assert (status, "form-2; form-3" in answer["message"]) == (409, True)
+    assert states([fourth]) == {"inactive"}
+
+    logs = leader.log + replica.log + onlooker.log
+    assert not [each for each in secrets if each in logs]
+    assert "Traceback" not in logs
