@@ -32,6 +32,7 @@ from swarmproxy.cluster.moves import Mover
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.cluster.rebalancing import Planner, Rebalancing
 from swarmproxy.cluster.rescheduling import Pace, Rescheduling
+from swarmproxy.cluster.swarm_keeping import SwarmKeeping
 from swarmproxy.engine.engine import Engine
 from swarmproxy.engine.shared import Shared
 from swarmproxy.leader.leadership import Leadership
@@ -110,6 +111,7 @@ async def _manage(settings: Settings) -> int:
     mover = Mover(cluster, placement, time.time)
     rescheduling = Rescheduling(cluster, mover, pace=_pace(settings))
     rebalancing = Rebalancing(cluster, mover, rescheduling, _planner(settings))
+    swarm_keeping = SwarmKeeping(cluster, books, leads=lambda: replica is None or replica.leadership.leads)
     forming = _forming(settings, cluster, lambda: replica is None or replica.leadership.leads)
     explainer = Explainer(placement, _explaining(settings))
     front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing, rescheduling, forming)
@@ -137,10 +139,12 @@ async def _manage(settings: Settings) -> int:
                 moving = tasks.create_task(rescheduling.run(), name="rescheduling")
                 if replica is not None:
                     campaign = tasks.create_task(replica.run(), name="replica")
+                keeping_swarm = tasks.create_task(swarm_keeping.run(), name="swarm keeping")
                 forms = tasks.create_task(forming.run(), name="forming") if forming is not None else None
                 await server.serve(sockets)
                 following.cancel()
                 keeping.cancel()
+                keeping_swarm.cancel()
                 if forms is not None:
                     forms.cancel()
                 if replica is not None:

@@ -172,7 +172,7 @@ def node_line(cluster: Cluster, engine: Engine, overcommit: float) -> NodeLine:
             error=engine.error,
             updated_at=engine.updated_at,
         )
-    node = snapshot(engine, cluster.reservations.on(engine), cluster.book)
+    node = snapshot(engine, cluster.reservations.on(engine), cluster.book, cluster.nodes.of_tasks)
     percent = percent_of(overcommit)
     running, paused, stopped = _counts(engine.usage.states)
     return NodeLine(

@@ -1,24 +1,32 @@
 """Engines as the scheduler sees them: what they hold, and what is being created there."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.cluster.reservations import Reservation
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.model.generic import declared_in, gpus_among
 from swarmproxy.model.node import Node, Pending
+from swarmproxy.model.swarm import Reserved
 from swarmproxy.scheduler.crowd import Register
-from swarmproxy.scheduler.resources import claims_of_spec, with_claims
+from swarmproxy.scheduler.resources import claims_of_spec, claims_of_tasks, with_claims
 
 _ACCEPTED = (State.HEALTHY, State.UNHEALTHY)
 UNKNOWN = -1  # the scheduler then leaves the decision to the engine
 _BLANK = NodeBook()
+_NOTHING: Mapping[str, Reserved] = MappingProxyType({})
 
 
-def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBook = _BLANK) -> Node:
+def snapshot(
+    engine: Engine,
+    reserved: Sequence[Reservation] = (),
+    book: NodeBook = _BLANK,
+    of_tasks: Mapping[str, Reserved] = _NOTHING,
+) -> Node:
     """Return `engine` as a node, with `reserved` counted as if they were there. The engine must have facts.
 
-    What operators said of it is in `book`.
+    What operators said of it is in `book`, and in `of_tasks` what each task of a swarm's service reserves.
     """
     facts = engine.facts
     assert facts is not None  # noqa: S101  # the caller filters; a type checker cannot see it
@@ -53,6 +61,8 @@ def snapshot(engine: Engine, reserved: Sequence[Reservation] = (), book: NodeBoo
         holdings=engine.holdings,
         image_names=engine.image_names,
     )
+    if of_tasks:
+        node = with_claims(node, claims_of_tasks(engine.containers.values(), of_tasks))
     for each in reserved:
         node = with_claims(node, claims_of_spec(each.spec))
     return node
@@ -67,6 +77,7 @@ class Nodes:
 
     def __init__(self, reserved: Callable[[Engine], Sequence[Reservation]], book: NodeBook) -> None:
         self._reserved = reserved
+        self.of_tasks: Mapping[str, Reserved] = _NOTHING  # what each reserves, by ID of its service in a swarm
         self._book = book
         self._book_seen = book.revision
         self._members: set[Engine] = set()
@@ -94,6 +105,12 @@ class Nodes:
         """Take note that something about `engine` has changed."""
         self._stale.add(engine)
 
+    def take_reservations(self, of_tasks: Mapping[str, Reserved]) -> None:
+        """Take in what each task of a swarm's service reserves."""
+        if of_tasks != self.of_tasks:
+            self.of_tasks = of_tasks
+            self._stale |= self._members
+
     def all(self) -> Sequence[Node]:
         """Return a node for each accepted member, in no order. Good until the next await; only to be read."""
         if self._book_seen != self._book.revision:
@@ -120,7 +137,7 @@ class Nodes:
             if at is not None:
                 self._take_out(at)
             return
-        node = snapshot(engine, self._reserved(engine), self._book)
+        node = snapshot(engine, self._reserved(engine), self._book, self.of_tasks)
         if at is None:
             self._places[engine] = len(self._engines)
             self._register.add(node)

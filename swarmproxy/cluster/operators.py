@@ -26,6 +26,13 @@ class Unreadable(SwarmError):
     """A document that is not one of ours."""
 
 
+class Agreement(msgspec.Struct, frozen=True):
+    """What a node's availability was when the book and the swarm that it is in last said the same."""
+
+    node: str  # its ID in that swarm
+    availability: Availability
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRecord:
     """What operators said of one node, known by the ID of its daemon: names and addresses change."""
@@ -34,11 +41,13 @@ class NodeRecord:
     name: str = ""  # the last that we knew, for who reads the document
     availability: Availability = "active"
     labels: Mapping[str, str] = field(default_factory=dict)  # of the operators', without the engine's own
+    agreed: Agreement | None = None  # None: with no swarm
 
     @property
     def says_nothing(self) -> bool:
         """Whether it is as if nobody had ever said anything of the node."""
-        return self.availability == "active" and not self.labels
+        is_agreed = self.agreed is None or self.agreed.availability == "active"
+        return self.availability == "active" and not self.labels and is_agreed
 
     def relabelled(
         self, put: Mapping[str, str], remove: Iterable[str] = (), *, own: Mapping[str, str] | None = None
@@ -120,7 +129,7 @@ class NodeBook:
         """Return the next document: all records, `record` in the place of its former self, as JSON. Raises TooLarge."""
         records = self._records | ({record.id: record} if record is not None else {})
         said = sorted((each for each in records.values() if not each.says_nothing), key=lambda each: each.id)
-        nodes = {each.id: _Node(each.name, each.availability, dict(sorted(each.labels.items()))) for each in said}
+        nodes = {each.id: _written(each) for each in said}
         document = msgspec.json.format(msgspec.json.encode(_Document(FORMAT, self.serial + 1, nodes)), indent=1) + b"\n"
         if len(document) > MAX_BYTES:
             raise TooLarge(f"what is kept of all nodes and their labels would be over {MAX_BYTES // 1024} KiB")
@@ -132,7 +141,13 @@ class NodeBook:
         self.serial = found.serial
         self._replace(
             {
-                node_id: NodeRecord(id=node_id, name=node.name, availability=node.availability, labels=node.labels)
+                node_id: NodeRecord(
+                    id=node_id,
+                    name=node.name,
+                    availability=node.availability,
+                    labels=node.labels,
+                    agreed=node.swarm if node.swarm is not msgspec.UNSET else None,
+                )
                 for node_id, node in found.nodes.items()
             }
         )
@@ -149,6 +164,7 @@ class _Node(msgspec.Struct, frozen=True):
     name: str = ""
     availability: Availability = "active"
     labels: dict[str, str] = {}
+    swarm: Agreement | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -169,6 +185,11 @@ def _read(document: bytes) -> _Document:
         return msgspec.json.decode(document, type=_Document)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(str(error)) from error
+
+
+def _written(record: NodeRecord) -> _Node:
+    labels = dict(sorted(record.labels.items()))
+    return _Node(record.name, record.availability, labels, record.agreed or msgspec.UNSET)
 
 
 def _check(key: str, value: str) -> None:

@@ -292,7 +292,8 @@ class Rescheduling:
         before = self._drains.get(engine)
         drain = self._drains.setdefault(engine, Drain())
         was_moving = drain.moving
-        drain.moving, drain.staying = len(movable), len(engine.containers) - len(movable)
+        drain.moving = len(movable)
+        drain.staying = sum(not each.is_movable and not each.is_task for each in engine.containers.values())
         drain.errors = {
             each.name: self._attempts[each.swarm_id].error for each in movable if each.swarm_id in self._attempts
         }

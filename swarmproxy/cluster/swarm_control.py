@@ -16,7 +16,7 @@ from swarmproxy.cluster.swarms import NO_MANAGER, Swarms
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import Conflict, EngineError, NoSwarm, ProtocolViolation
 from swarmproxy.model.apiversion import Version
-from swarmproxy.model.swarm import LOCKED
+from swarmproxy.model.swarm import LOCKED, Reserved, reservations
 from swarmproxy.model.swarm_node import JoinTokens, SwarmNode, SwarmTokens
 from swarmproxy.wire.fetch import Answer
 
@@ -31,6 +31,11 @@ UNLOCK_S = 60.0
 async def list_nodes(swarms: Swarms) -> list[SwarmNode]:
     """Return all nodes of the swarm, members of ours or not. Raises as `Swarms.ask_manager`, and EngineError."""
     return _decoded(await _ask(swarms, "GET", "/nodes"), list[SwarmNode])
+
+
+async def list_reservations(swarms: Swarms) -> dict[str, Reserved]:
+    """Return what the tasks of each service reserve, by its ID. Raises as `list_nodes`."""
+    return reservations((await _ask(swarms, "GET", "/services")).body)
 
 
 async def find_node(swarms: Swarms, node_id: str) -> SwarmNode | None:

@@ -87,6 +87,11 @@ class Container(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return label_names.TASK in self.labels
 
     @property
+    def is_past_task(self) -> bool:
+        """Whether it is a task that has ended: another one has taken its place, and it is never started again."""
+        return self.is_task and self.state in ("exited", "dead", "removing")
+
+    @property
     def slot(self) -> str:
         """What a task of a service is called without the part that changes: `web.1`. Empty for all others."""
         return self.labels.get(label_names.TASK_NAME, "").rpartition(".")[0]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
+from swarmproxy.errors import SwarmError
+
 INACTIVE = "inactive"
 ACTIVE = "active"
 LOCKED = "locked"
@@ -48,6 +52,58 @@ class SwarmPart:
     def is_with(self, managers: frozenset[str]) -> bool:
         """Return whether this is the swarm that has any of `managers`."""
         return not managers.isdisjoint(self.managers)
+
+
+class _Reserved(msgspec.Struct, frozen=True):
+    memory_bytes: int | None = msgspec.field(name="MemoryBytes", default=None)
+    nano_cpus: int | None = msgspec.field(name="NanoCPUs", default=None)
+
+
+class _Resources(msgspec.Struct, frozen=True):
+    reserved: _Reserved | None = msgspec.field(name="Reservations", default=None)
+
+
+class _Template(msgspec.Struct, frozen=True):
+    resources: _Resources | None = msgspec.field(name="Resources", default=None)
+
+
+class _ServiceSpec(msgspec.Struct, frozen=True):
+    template: _Template = msgspec.field(name="TaskTemplate", default=_Template())
+
+
+class _Service(msgspec.Struct, frozen=True):
+    id: str = msgspec.field(name="ID")
+    spec: _ServiceSpec = msgspec.field(name="Spec", default=_ServiceSpec())
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What each task of a service reserves. Only the swarm's own scheduler knows: its container does not say."""
+
+    memory_bytes: int = 0
+    nano_cpus: int = 0
+
+
+_services = msgspec.json.Decoder(list[_Service] | None)
+
+
+def reservations(services: bytes) -> dict[str, Reserved]:
+    """Return what tasks reserve, by ID of their service, of those in a manager's `/services` that reserve anything.
+
+    Raises SwarmError if that cannot be read.
+    """
+    try:
+        found = _services.decode(services) or ()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise SwarmError(f"a manager of the swarm lists its services in a way that cannot be read: {error}") from error
+    reserved: dict[str, Reserved] = {}
+    for service in found:
+        resources = service.spec.template.resources
+        if resources is not None and resources.reserved is not None:
+            memory_bytes, nano_cpus = resources.reserved.memory_bytes or 0, resources.reserved.nano_cpus or 0
+            if memory_bytes or nano_cpus:
+                reserved[service.id] = Reserved(memory_bytes, nano_cpus)
+    return reserved
 
 
 def is_without_effect(status: int, message: str) -> bool:

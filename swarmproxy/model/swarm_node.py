@@ -39,6 +39,11 @@ class SwarmNode(msgspec.Struct, frozen=True):
     manager: ManagerStatus | None = msgspec.field(name="ManagerStatus", default=None)
 
     @property
+    def availability(self) -> str:
+        """Whether it gets tasks: active, pause, or drain, which also moves those that it has."""
+        return str(self.spec.get("Availability") or "active")
+
+    @property
     def is_manager(self) -> bool:
         """Whether it is a manager, or is to become one."""
         return self.manager is not None or self.spec.get("Role") == "manager"

@@ -17,7 +17,7 @@ import msgspec
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.container import cores_of_shares
 from swarmproxy.model.generic import gpus_among, read_wishes
-from swarmproxy.model.labels import RESOURCES, read_list
+from swarmproxy.model.labels import RESOURCES, SERVICE_ID, read_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from swarmproxy.model.container import Container, DeviceRequest
     from swarmproxy.model.node import Node
     from swarmproxy.model.spec import ContainerSpec
+    from swarmproxy.model.swarm import Reserved
 
 NANO = 1_000_000_000
 ALL_DEVICES = -1
@@ -94,7 +95,9 @@ _NOTHING = Demand()
 
 
 def claims_of_container(container: Container, *, engine_cpus: int) -> Claims:
-    """Return what a container claims of its engine, whatever its state."""
+    """Return what a container claims of its engine, whatever its state: it may be started again, but for past tasks."""
+    if container.is_past_task:
+        return Claims(containers=1)
     return _claims(
         memory_bytes=container.memory_bytes or container.memory_reservation_bytes,
         cpus=cores_of_shares(container.cpu_shares, engine_cpus),
@@ -103,6 +106,20 @@ def claims_of_container(container: Container, *, engine_cpus: int) -> Claims:
         device_requests=container.device_requests,
         resources=_wishes_in(container.labels),
     )
+
+
+def claims_of_tasks(containers: Iterable[Container], reserved: Mapping[str, Reserved]) -> Claims:
+    """Return what the tasks of services among `containers` reserve beyond what their containers claim already.
+
+    `reserved` is by ID of the service.
+    """
+    memory_bytes = nano_cpus = 0
+    for container in containers:
+        if (wanted := reserved.get(container.labels.get(SERVICE_ID, ""))) is None or container.is_past_task:
+            continue
+        memory_bytes += max(wanted.memory_bytes - (container.memory_bytes or container.memory_reservation_bytes), 0)
+        nano_cpus += max(wanted.nano_cpus - container.nano_cpus, 0)
+    return Claims(memory_bytes=memory_bytes, nano_cpus=nano_cpus)
 
 
 def claims_of_spec(spec: ContainerSpec) -> Claims:

@@ -111,7 +111,14 @@ class ScriptedEngine:
             self.emit("container", "destroy", container_id)
 
     def emit(
-        self, kind: str, action: str, actor: str, attributes: dict[str, str] | None = None, *, at_ns: int = 0
+        self,
+        kind: str,
+        action: str,
+        actor: str,
+        attributes: dict[str, str] | None = None,
+        *,
+        at_ns: int = 0,
+        scope: str = "local",
     ) -> None:
         """Tell of an event, and remember it for those who ask since when."""
         now_ns = at_ns or self.now_ns()
@@ -119,7 +126,7 @@ class ScriptedEngine:
             "Type": kind,
             "Action": action,
             "Actor": {"ID": actor, "Attributes": attributes or {}},
-            "scope": "local",
+            "scope": scope,
             "time": now_ns // NANOSECONDS,
             "timeNano": now_ns,
         }

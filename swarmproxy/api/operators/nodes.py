@@ -179,7 +179,9 @@ async def _have(request: Request, edit: Callable[[], NodeRecord]) -> Changed:
 
 def _staying(engine: Engine) -> list[str]:
     """Return a line about the containers that nobody may move, if there are any."""
-    names = sorted(each.name or each.id[:12] for each in engine.containers.values() if not each.is_movable)
+    names = sorted(
+        each.name or each.id[:12] for each in engine.containers.values() if not (each.is_movable or each.is_task)
+    )
     if not names:
         return []
     more = [f"and {len(names) - NAMED} more"] if len(names) > NAMED else []
