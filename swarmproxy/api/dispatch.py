@@ -162,7 +162,7 @@ class Dispatch:
         await send({"type": "http.response.body", "body": body})
 
     def _ping_headers(self) -> Headers:
-        builder = b"2" if self._cluster.prefers_buildkit() else b"1"
+        builder = b"2" if self._cluster.versions.prefer_buildkit() else b"1"
         return [*PING, (b"swarm", self._cluster.swarms.ping_header), (b"builder-version", builder)]
 
     def _with_headers(self, scope: Message, send: Send) -> Send:

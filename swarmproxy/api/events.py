@@ -9,9 +9,9 @@ from fastapi.responses import StreamingResponse
 
 from swarmproxy.api.requests import cluster_of, version_of
 from swarmproxy.cluster.asking import ask
-from swarmproxy.cluster.cluster import Cluster, origin_of
+from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all
-from swarmproxy.cluster.hub import Subscription, Telling
+from swarmproxy.cluster.hub import Subscription, Telling, origin_of
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.apiversion import DEFAULT

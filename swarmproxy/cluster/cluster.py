@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from swarmproxy.cluster.builds import Builds
 from swarmproxy.cluster.credentials import Credentials
 from swarmproxy.cluster.execs import Execs
-from swarmproxy.cluster.hub import Hub, Telling
+from swarmproxy.cluster.hub import Hub, Telling, origin_of
 from swarmproxy.cluster.image_index import ImageIndex
 from swarmproxy.cluster.index import Index, Located
 from swarmproxy.cluster.membership import Membership
@@ -23,12 +23,13 @@ from swarmproxy.cluster.reservations import Reservations
 from swarmproxy.cluster.settled import Unsettled, refresh_then
 from swarmproxy.cluster.superseded import Superseded
 from swarmproxy.cluster.swarms import Swarms
+from swarmproxy.cluster.versions import Versions
 from swarmproxy.cluster.volumes import VolumeIndex
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.errors import NotFound, SwarmError, Unavailable
-from swarmproxy.model.apiversion import Version, advertised, parse
+from swarmproxy.model.apiversion import Version
 from swarmproxy.model.container import Container
-from swarmproxy.model.event import Event, Origin, swarm_event
+from swarmproxy.model.event import Event, swarm_event
 from swarmproxy.model.image import Image
 from swarmproxy.model.network import Network
 from swarmproxy.model.volume import Volume
@@ -38,7 +39,6 @@ log = logging.getLogger("swarmproxy.cluster")
 
 IMAGES = "images"
 IMAGES_TIMEOUT_S = 2.0
-PREFERS_BUILDKIT: Version = (1, 42)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,10 @@ class Cluster:
     superseded: Superseded = field(init=False)
     membership: Membership = field(init=False)
     swarms: Swarms = field(init=False)
+    versions: Versions = field(init=False)
     _tasks: asyncio.TaskGroup | None = None
     _present: set[Engine] = field(default_factory=set)
     _by_daemon: WeakValueDictionary[str, Engine] = field(default_factory=WeakValueDictionary)  # who claimed its ID last
-    _newest_of_each: frozenset[str] | None = None  # the newest API version of each engine; None: to be counted
 
     def __post_init__(self) -> None:
         self.images = ImageIndex(self.clock)
@@ -98,6 +98,7 @@ class Cluster:
         self.superseded = Superseded(self.index)
         self.membership = Membership(lambda address: self.build(self, address), self)
         self.swarms = Swarms(self.engines)
+        self.versions = Versions(self._present)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -143,7 +144,7 @@ class Cluster:
         self.images.replace(engine, {}, engine.images)
         self.networks.replace(engine, {}, engine.networks)
         self.volumes.replace(engine, {}, engine.volumes)
-        self._newest_of_each = None
+        self.versions.changed()
         if engine.state is State.HEALTHY:
             self._tell("engine_connect", engine)
             self._found(engine)
@@ -162,7 +163,7 @@ class Cluster:
         self._present.discard(engine)
         self.nodes.discard(engine)
         self.swarms.changed()
-        self._newest_of_each = None
+        self.versions.changed()
         if engine.state is State.HEALTHY:
             self._tell("engine_disconnect", engine)
 
@@ -232,7 +233,7 @@ class Cluster:
         if after in (State.PENDING, State.DISCONNECTED):
             self._forget(engine)
         self.swarms.changed()
-        self._newest_of_each = None
+        self.versions.changed()
         self.index.touch(engine)
         if after is State.HEALTHY:
             self._tell("engine_connect" if before is State.PENDING else "engine_reconnect", engine)
@@ -264,12 +265,6 @@ class Cluster:
         self.volumes.replace(engine, engine.volumes, {})
         self.execs.forget(engine)
 
-    def _count_versions(self) -> frozenset[str]:
-        counted = (State.HEALTHY, State.UNHEALTHY)
-        return frozenset(
-            each.facts.api_max for each in self._present if each.facts is not None and each.state in counted
-        )
-
     def _tell(self, action: str, engine: Engine) -> None:
         node = origin_of(engine)
         self.hub.publish(swarm_event(action, node, time_ns=int(self.clock() * 1e9)), node)
@@ -286,9 +281,7 @@ class Cluster:
 
     def api_version(self, user_agent: str = "") -> Version:
         """The version that a client with this `user_agent` is told, and that an unversioned request is in."""
-        if self._newest_of_each is None:
-            self._newest_of_each = self._count_versions()
-        return advertised(self._newest_of_each, user_agent)
+        return self.versions.advertised(user_agent)
 
     def any_healthy(self) -> Engine:
         """The healthy member with the fewest containers. Raises Unavailable."""
@@ -357,12 +350,6 @@ class Cluster:
         """A client was told that this container is no more."""
         engine.forget_container(container_id)
 
-    def prefers_buildkit(self) -> bool:
-        """Return whether all members would have clients build with BuildKit, as engines do from 23.0 on."""
-        if self._newest_of_each is None:
-            self._newest_of_each = self._count_versions()
-        return bool(self._newest_of_each) and min(map(parse, self._newest_of_each)) >= PREFERS_BUILDKIT
-
     async def images_settled(self, *, ask: bool = True) -> None:
         """Wait, for a bounded time, until the images are known that were made up to now.
 
@@ -380,9 +367,3 @@ class Cluster:
     async def settled(self) -> None:
         """Wait, for a bounded time, until all changes that clients were told of have been read."""
         await self.unsettled.calm()
-
-
-def origin_of(engine: Engine) -> Origin:
-    """How an event names its node."""
-    facts = engine.facts
-    return Origin(name=engine.name, id=engine.id, address=str(engine.address), ip=facts.ip if facts is not None else "")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from swarmproxy.engine.engine import Engine
 from swarmproxy.model.event import Event, EventQuery, Origin, dress
 
 QUEUE_LIMIT = 10_000
@@ -126,3 +127,9 @@ def _notice_of_loss(lost: int, time_ns: int) -> tuple[Event, bytes]:
         }
     )
     return Event(type="swarm", action="events_lost", time_ns=time_ns, raw=line), line + b"\n"
+
+
+def origin_of(engine: Engine) -> Origin:
+    """How an event names its node."""
+    facts = engine.facts
+    return Origin(name=engine.name, id=engine.id, address=str(engine.address), ip=facts.ip if facts is not None else "")

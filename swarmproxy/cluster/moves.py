@@ -14,7 +14,8 @@ from http import HTTPStatus
 
 from msgspec.structs import replace
 
-from swarmproxy.cluster.cluster import Cluster, origin_of
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.hub import origin_of
 from swarmproxy.cluster.index import Located
 from swarmproxy.cluster.placement import LEAD_LOST, CreateRequest, Placement, Relocation
 from swarmproxy.cluster.references import engines_with

@@ -11,8 +11,9 @@ import time
 from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from swarmproxy.cluster.cluster import Cluster, origin_of
+from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.duplicates import Verdict, judge
+from swarmproxy.cluster.hub import origin_of
 from swarmproxy.cluster.index import Located
 from swarmproxy.cluster.moves import Mover, Reason, was_running
 from swarmproxy.engine.engine import Engine, State

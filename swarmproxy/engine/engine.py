@@ -31,8 +31,6 @@ __all__ = ["Claim", "Engine", "Facts", "Observer", "State", "Usage"]
 log = logging.getLogger("swarmproxy.engine")
 
 CLOSE_TIMEOUT_S = 5.0
-
-
 Claim = Callable[["Engine", Facts], str | None]  # why an engine may not take part; None if it may
 
 
@@ -248,8 +246,7 @@ class Engine:
                 self._leave(reason)
                 if reason != said:
                     said = reason
-                    extra = {"addr": str(self.address), "error": reason}
-                    log.warning("Failed to validate pending node", extra=extra)
+                    log.warning("Failed to validate pending node", extra={"addr": str(self.address), "error": reason})
                 wait_s = min(settings.retry_min_s * 2 ** min(refused, 16), settings.retry_max_s)
                 refused += 1
                 await asyncio.sleep(jittered(wait_s))

@@ -390,7 +390,6 @@ class Pool:
             if is_unacknowledged(connection.transport):
                 connection.transport.abort()
 
-
     async def close(self) -> None:
         """End all connections, idle and busy: the engine left. Their exchanges fail as if it had died."""
         self._closed = True

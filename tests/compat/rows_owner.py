@@ -283,13 +283,12 @@ async def gone_client() -> None:
     container = daemon.put("c")
     daemon.hangs.add(f"/containers/{container}/logs")
     async with swarm(daemon) as manager:
-        idle = daemon.connections
         request = manager.client.build_request("GET", "/containers/c/logs?follow=1")
         async with asyncio.TaskGroup() as tasks:
             asking = tasks.create_task(manager.client.send(request), name="follower")
-            await eventually(lambda: daemon.asked(f"GET /containers/{container}/logs"))
+            await eventually(lambda: daemon.hanging > 0)
             asking.cancel()
-        await eventually(lambda: daemon.connections <= idle)
+        await eventually(lambda: daemon.hanging == 0)
 
 
 @table.kept("down-appears", "a node that goes down while it is asked")

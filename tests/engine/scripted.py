@@ -34,6 +34,7 @@ class ScriptedEngine:
         self.answers: dict[str, tuple[int, bytes]] = {}  # paths that are answered otherwise
         self.slow_s: dict[str, float] = {}  # paths that are answered late
         self.cut: set[str] = set()  # paths whose answer ends in the middle
+        self.hanging = 0  # requests of which somebody waits for the answer in vain
         self.frozen = False  # takes connections and says nothing, and its streams fall silent
         self.remembers = True  # its events can be replayed
         self.requests: list[str] = []  # "GET /info", without version
@@ -176,7 +177,11 @@ class ScriptedEngine:
         self.bodies.append(body)
         self.headers.append(headers)
         if self.frozen or path in self.hangs:
-            await reader.read()
+            self.hanging += 1
+            try:
+                await reader.read()
+            finally:
+                self.hanging -= 1
             return False
         await asyncio.sleep(self.slow_s.get(path, 0.0))
         if path == "/events" and path not in self.answers:
