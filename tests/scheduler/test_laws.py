@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import cast
 
@@ -15,16 +15,21 @@ from swarmproxy.model.container import Container
 from swarmproxy.model.holdings import Holdings, image_names
 from swarmproxy.model.image import Image
 from swarmproxy.model.node import Node, Pending
-from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.model.spec import ContainerSpec, Reach
 from swarmproxy.scheduler.crowd import Register
 from swarmproxy.scheduler.filters import NAMES, choose
-from swarmproxy.scheduler.resources import claims_of_spec, with_claims
+from swarmproxy.scheduler.resources import claims_of_spec, used_nano, with_claims
 from swarmproxy.scheduler.resources import demand_of as demand
 from swarmproxy.scheduler.scheduler import place
 from swarmproxy.scheduler.strategy import Strategy, weight_of
 
 GIB = 1 << 30
+CORES = 4
 ID = "0123456789abcdef" * 4  # of a container that some nodes hold
+
+
+def id_of(name: str) -> str:
+    return f"{name}|10.0.0.1:2375"
 
 
 @dataclass(slots=True)
@@ -36,6 +41,8 @@ class Member:
     images: list[Image]
     memory_gib: int
     health: int = 100
+    fpgas: int = 0
+    platform: str = ""
     holdings: Holdings = field(default_factory=Holdings)
     specs: dict[str, ContainerSpec] = field(default_factory=dict)  # of containers that the engine lists
     pending: dict[str, Pending] = field(default_factory=dict)
@@ -43,13 +50,15 @@ class Member:
     def node(self) -> Node:
         """Return the snapshot, as the cluster makes it."""
         node = Node(
-            id=f"{self.name}|10.0.0.1:2375",
+            id=id_of(self.name),
             name=self.name,
             health=self.health,
             labels=self.labels,
             memory_bytes=self.memory_gib * GIB,
-            cpus=4,
+            cpus=CORES,
             gpus=-1,
+            resources={"fpga": self.fpgas},
+            platform=self.platform,
             held=self.holdings.containers,
             holdings=self.holdings,
             image_names=image_names(self.images),
@@ -57,7 +66,7 @@ class Member:
             pending=tuple(self.pending.values()),
             containers=len(self.holdings.containers) - len(self.specs),
         )
-        for spec in [*self.specs.values(), *(each.spec for each in self.pending.values())]:
+        for spec in self.claims():
             node = with_claims(node, claims_of_spec(spec))
         return node
 
@@ -70,6 +79,19 @@ class Member:
         """Return what containers say of `label`."""
         held = [each.labels for each in self.holdings.containers.values()]
         return {labels.get(label, "") for labels in [*held, *(each.spec.labels for each in self.pending.values())]}
+
+    def claims(self) -> list[ContainerSpec]:
+        """Return what all containers were made from, those on the way included."""
+        return [*self.specs.values(), *(each.spec for each in self.pending.values())]
+
+    def cores(self, more: ContainerSpec) -> int:
+        """Return how many cores would be in use with one more: those asked for, and those that any is pinned to."""
+        claims = [*self.claims(), more]
+        pinned = {core for each in claims if not each.cpus for core in each.cpuset.split(",") if core}
+        return sum(each.cpus for each in claims) + len(pinned)
+
+    def fpgas_used(self) -> int:
+        return sum(each.resources.get("fpga", 0) for each in self.claims())
 
     def ports(self) -> list[str]:
         """Return every port that a container has or will have, as often as there is one."""
@@ -122,12 +144,30 @@ class Wish:
     labels: dict[str, str]
     name: str
     answered: bool  # whether its engine lists it before the next create
+    image: str = ""
+    fpgas: int = 0
+    cores: int = 0
+    cpuset: str = ""
+    networks: tuple[frozenset[str], ...] = ()  # the nodes that have each
+    platforms: tuple[str, ...] = ()
 
     def spec(self) -> ContainerSpec:
         env = [key.replace("==", operator, 1) for key, operator in self.expressions.items()]
         ports = {f"{port}/tcp": [{"HostPort": port}] for port in self.ports}
-        host = {"Memory": self.memory_gib * GIB, "PortBindings": ports}
-        return ContainerSpec.parse(json.dumps({"Env": env, "Labels": self.labels, "HostConfig": host}).encode())
+        host = {
+            "Memory": self.memory_gib * GIB,
+            "PortBindings": ports,
+            "CpuShares": self.cores,
+            "CpusetCpus": self.cpuset,
+        }
+        env += [f"resource:fpga={self.fpgas}"] if self.fpgas else []
+        body = {"Image": self.image, "Env": env, "Labels": self.labels, "HostConfig": host}
+        reach = [Reach("--net=n", frozenset(map(id_of, nodes)), "") for nodes in self.networks]
+        return replace(ContainerSpec.parse(json.dumps(body).encode()), reach=tuple(reach), platforms=self.platforms)
+
+    @property
+    def tag(self) -> str:
+        return self.image if ":" in self.image else f"{self.image}:latest"
 
     def holds(self, member: Member, *, soft: bool) -> bool:
         """Return whether `member` satisfies the expressions, the soft ones only if `soft`."""
@@ -139,11 +179,17 @@ class Wish:
 
     def has_place(self, member: Member) -> bool:
         """Return whether `member` has what there is only so much of."""
-        node = member.node()
+        node, spec = member.node(), self.spec()
         slots = int(member.labels.get("containerslots", 99))
+        needs_cores = spec.cpus or spec.cpuset
         return (
             node.containers < slots
             and not set(self.ports) & set(member.ports())
+            and all(member.name in nodes for nodes in self.networks)
+            and (not self.platforms or member.platform in ("", *self.platforms))
+            and (not self.fpgas or member.fpgas_used() + self.fpgas <= member.fpgas)
+            and all(int(core) < CORES for core in self.cpuset.split(",") if core)
+            and (not needs_cores or member.cores(spec) <= CORES)
             and (not self.memory_gib or node.used_memory_bytes + self.memory_gib * GIB <= node.memory_bytes)
         )
 
@@ -178,6 +224,39 @@ WISHES = st.lists(
     ),
     max_size=10,
 )
+ALIKE = st.lists(
+    st.builds(
+        Member,
+        name=st.sampled_from(["n0", "n1", "n2", "n3"]),
+        labels=st.just({}),
+        images=st.lists(st.sampled_from(IMAGES), unique_by=lambda image: image.id),
+        memory_gib=st.just(4),
+        fpgas=st.sampled_from([0, 2, 2]),
+        platform=st.sampled_from(["", "linux/amd64", "linux/arm64"]),
+    ),
+    min_size=2,
+    max_size=4,
+    unique_by=lambda member: member.name,
+)
+DEMANDS = st.lists(
+    st.builds(
+        Wish,
+        expressions=st.just({}),
+        memory_gib=st.sampled_from([0, 0, 1]),
+        ports=st.just(()),
+        labels=st.just({}),
+        name=st.just(""),
+        answered=st.booleans(),
+        image=st.sampled_from(["", "redis:7.2", "busybox", "nobody/has:it"]),
+        fpgas=st.sampled_from([0, 0, 0, 1, 2]),
+        cores=st.sampled_from([0, 0, 0, 1, 3]),
+        cpuset=st.sampled_from(["", "", "0", "0,1", "1,2,3", "4"]),
+        networks=st.sampled_from([(), (), (frozenset({"n0", "n1"}),), (frozenset({"n1"}), frozenset({"n1", "n2"}))]),
+        platforms=st.sampled_from([(), (), ("linux/arm64",)]),
+    ),
+    min_size=4,
+    max_size=12,
+)
 
 
 def offered(
@@ -187,7 +266,14 @@ def offered(
     members = [each for each in among if isinstance(each, Member)]
     nodes = [member.node() for member in members] or cast("Sequence[Node]", among)
     try:
-        ranked = place(wish.spec(), nodes, strategy=strategy, filters=choose(filters), overcommit_percent=0)
+        ranked = place(
+            wish.spec(),
+            nodes,
+            strategy=strategy,
+            filters=choose(filters),
+            overcommit_percent=0,
+            prefer_holders=True,
+        )
     except NoNodeFits:
         return []
     assert ranked[0] is list(ranked)[0]  # noqa: RUF015 - the one that is found alone, and the first of all
@@ -205,12 +291,28 @@ def make(wish: Wish, member: Member, container_id: str) -> None:
     member.holdings.put(Container(id=container_id, name=wish.name, labels=dict(spec.labels), published=spec.published))
 
 
-@given(MEMBERS, WISHES, st.sampled_from([Strategy.SPREAD, Strategy.BINPACK]), st.randoms(use_true_random=False))
-def test_placements(members: list[Member], wishes: list[Wish], strategy: Strategy, dice: Random) -> None:
+STRATEGIES = st.sampled_from([Strategy.SPREAD, Strategy.BINPACK])
+DICE = st.randoms(use_true_random=False)
+
+
+@given(MEMBERS, WISHES, STRATEGIES, DICE)
+def test_expressions(members: list[Member], wishes: list[Wish], strategy: Strategy, dice: Random) -> None:
+    """Placements with expressions, ports and slots are what the oracle says."""
+    check_placements(members, wishes, strategy, dice)
+
+
+@given(ALIKE, DEMANDS, STRATEGIES, DICE)
+def test_demands(members: list[Member], wishes: list[Wish], strategy: Strategy, dice: Random) -> None:
+    """Placements with cores, generic resources, images, platforms and networks of some nodes are, too."""
+    check_placements(members, wishes, strategy, dice)
+
+
+def check_placements(members: list[Member], wishes: list[Wish], strategy: Strategy, dice: Random) -> None:
     """On offer are exactly the nodes that have room and hold what is demanded, softly or not, best first.
 
-    Soft expressions are given up only if no node with room holds them. The order is that of weights, whatever the
-    order in which nodes are given. Memory, ports and slots are never given twice.
+    Soft expressions are given up only if no node with room holds them. The order is that of weights, and of equal
+    nodes those with the image first, whatever the order in which nodes are given. Memory, cores, generic resources,
+    ports and slots are never given twice.
     """
     if members[0].name != "n0":
         members[0].holdings.put(Container(id=ID, name="old"))
@@ -228,9 +330,11 @@ def test_placements(members: list[Member], wishes: list[Wish], strategy: Strateg
         nodes = {member.name: member.node() for member in members}
         sign = -1 if strategy is Strategy.BINPACK else 1
 
-        def preference(name: str, wish: Wish = wish, nodes: dict[str, Node] = nodes) -> tuple[int, int, str]:
-            weight = weight_of(demand(wish.spec()), nodes[name], strategy, overcommit_percent=0)
-            return sign * weight, sign * nodes[name].containers, name  # noqa: B023 - used in this round only
+        held_by = {each.name: bool(wish.image) and wish.tag in _tags(each) for each in members}
+
+        def preference(name: str) -> tuple[int, int, bool, str]:
+            weight = weight_of(demand(wish.spec()), nodes[name], strategy, overcommit_percent=0)  # noqa: B023
+            return sign * weight, sign * nodes[name].containers, not held_by[name], name  # noqa: B023
 
         assert names == sorted(names, key=preference)
         if names:
@@ -242,6 +346,9 @@ def test_placements(members: list[Member], wishes: list[Wish], strategy: Strateg
     for member in members:
         node = member.node()
         assert node.used_memory_bytes <= node.memory_bytes
+        assert member.fpgas_used() <= member.fpgas
+        assert member.cores(ContainerSpec()) <= CORES
+        assert used_nano(node) == member.cores(ContainerSpec()) * 10**9
 
 
 @given(MEMBERS, WISHES)
