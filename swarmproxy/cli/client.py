@@ -240,13 +240,22 @@ def _decoded(body: bytes) -> Any:
         raise SwarmError(f"the manager's answer is not JSON: {body[:100]!r}") from error
 
 
+_TLS_PROBLEMS = {  # by OpenSSL's names of them
+    "WRONG_VERSION_NUMBER": "it does not speak TLS",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it demands a certificate, --tlscert and --tlskey",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not accept our certificate",
+}
+
+
 def _reason(error: BaseException) -> str:
     """Return why there is no connection: the system's words, without its numbers."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate will not do: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            return _TLS_PROBLEMS.get(cause.reason, cause.reason.replace("_", " ").lower())
         if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower() if not isinstance(cause, ssl.SSLError) else cause.strerror
+            return cause.strerror.lower()
         cause = cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__

@@ -163,6 +163,16 @@ def test_tls(tls_address: str, certificates: Certificates, monkeypatch: pytest.M
     assert err.startswith(f"Error: cannot reach the manager at {tls_address}: its certificate will not do: ")
 
 
+def test_wrong_tls(address: str, tls_address: str, certificates: Certificates) -> None:
+    """What is wrong with TLS, on which side, is said in plain words."""
+    for where, flags, problem in (
+        (address, ["--tls"], "it does not speak TLS"),
+        (tls_address, ["--tls"], "it demands a certificate, --tlscert and --tlskey"),
+        (tls_address, ["--tls", *_flags(certificates.stranger)], "it does not accept our certificate"),
+    ):
+        assert _run("-H", where, *flags, "/x") == (1, "", f"Error: cannot reach the manager at {where}: {problem}\n")
+
+
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
