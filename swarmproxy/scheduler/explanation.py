@@ -26,7 +26,7 @@ class Refused:
     """A node that will not do, what turned it away first, and the reason as refusals count it."""
 
     node: Node
-    by: str  # a filter's name, "availability" or "resources"
+    by: str  # a filter's name, or STANDING, IMAGE or RESOURCES
     reason: str  # "by constraint storage==ssd", "unhealthy", "out of memory"
 
 

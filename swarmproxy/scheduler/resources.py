@@ -190,7 +190,7 @@ def shortage(demand: Demand, node: Node, *, overcommit_percent: int) -> str:
         if node.used_memory_bytes + demand.memory_bytes > total:
             return "memory"
     if demand.highest_core >= node.cpus:
-        return "the cores of its cpuset"
+        return "cores for its cpuset"
     if wanted := _wanted_nano(demand, node):
         total = with_overcommit(node.cpus, overcommit_percent) * NANO
         if used_nano(node) + wanted > total:

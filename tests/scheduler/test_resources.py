@@ -45,7 +45,7 @@ GPUS = [{"Count": 1, "Capabilities": [["gpu"]]}]
         (wanting("resource:NVIDIA-GPU=1", DeviceRequests=GPUS), ""),
         (wanting(CpusetCpus="0-3"), ""),
         (wanting(CpusetCpus="1,3"), ""),
-        (wanting(CpusetCpus="0-4"), "the cores of its cpuset"),
+        (wanting(CpusetCpus="0-4"), "cores for its cpuset"),
         (wanting(CpusetCpus="all"), ""),
     ],
 )
@@ -88,7 +88,7 @@ def test_all_gpus_are_all_there_are_now() -> None:
         ("0-1", {"CpuShares": 2}, "CPU"),
         ("", {"NanoCpus": 10**9}, ""),
         ("", {"NanoCpus": 10**9 + 1}, "CPU"),
-        ("0-4000000000", {}, "the cores of its cpuset"),
+        ("0-4000000000", {}, "cores for its cpuset"),
         ("3-x", {}, ""),
     ],
 )
