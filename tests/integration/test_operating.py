@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,21 @@ def test_labels(manager: Manager, engines: list[Engine]) -> None:
     swarmproxy(manager, "node", "label", second, "tier-")
     assert "tier==front" in refusal(manager, "POST", "/containers/create", wanted)[1]
     assert first in nodes(manager)
+
+
+def test_slots(manager: Manager, engines: list[Engine]) -> None:
+    """Of fifty creates at once as many succeed as nodes have slots, and no node gets one more."""
+    for engine, slots in zip(engines, ("3", "4"), strict=True):
+        swarmproxy(manager, "node", "label", engine.name, f"containerslots={slots}")
+    with ThreadPoolExecutor(50) as clients:
+        codes = list(clients.map(lambda _: create_status(manager), range(50)))
+    assert (codes.count(201), codes.count(500)) == (7, 43)
+    assert [len(engine.get_json("/containers/json?all=1")) for engine in engines] == [3, 4]
+
+
+def create_status(manager: Manager) -> int:
+    body = json.dumps({"Image": "busybox"}).encode()
+    return manager.request("POST", "/containers/create", body, {"Content-Type": "application/json"})[0]
 
 
 def test_rebalance(manager: Manager, engines: list[Engine]) -> None:
