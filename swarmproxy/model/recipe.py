@@ -23,6 +23,8 @@ CONTAINER_MODE = "container:"  # of a network, ipc or pid mode: shared with the 
 _BRIDGE = "bridge"
 _BRIDGE_MODES = ("", "default", _BRIDGE)
 _ALONE = ("host", "none")  # network modes that allow no other network
+# A MAC address is not among them: here an engine shows its own choice, too. What a user asked for on the network that
+# the container was created on is in Config, on engines up to 28.
 _ASKED_OF_A_NETWORK = ("IPAMConfig", "Links", "Aliases", "DriverOpts", "GwPriority")
 _ANONYMOUS_NAME_LENGTH = 64
 DEFAULT_STOP_GRACE_S = 10

@@ -22,8 +22,9 @@ table.elsewhere(
     "networks",
     "aliases and addresses of a rescheduled container",
     classic="Lost on networks of one node; a network that was left over from the dead node failed the move.",
-    why="Aliases, links, options and fixed addresses are asked for again; an address that is not free is given up, as "
-    f"the log says. A node that lacks one of the networks is not chosen. {SHOWN}",
+    why="Aliases, links, options and fixed addresses are asked for again, and on the first network the MAC address. An "
+    "address that is not free is given up, as the log says. A node that lacks one of the networks is not chosen. "
+    f"{SHOWN}",
 )
 table.elsewhere(
     "other-containers",

@@ -56,6 +56,7 @@ def test_node_killed_and_back(start_engines: StartEngines, start_manager: StartM
         node=lost.name,
         env=[POLICY, "A=1"],
         Labels={"tier": "front"},
+        MacAddress="02:42:0a:63:00:91",
         HostConfig={"NetworkMode": "front", "Memory": 2**26, "CpuShares": 1, "Binds": ["data:/data"], "Init": True},
         NetworkingConfig={
             "EndpointsConfig": {"front": {"Aliases": ["www"], "IPAMConfig": {"IPv4Address": "10.99.0.9"}}}
@@ -88,7 +89,7 @@ def test_node_killed_and_back(start_engines: StartEngines, start_manager: StartM
     }
     networks = new["NetworkSettings"]["Networks"]
     assert "www" in networks["front"]["Aliases"]
-    assert networks["front"]["IPAddress"] == "10.99.0.9"
+    assert (networks["front"]["IPAddress"], networks["front"]["MacAddress"]) == ("10.99.0.9", "02:42:0a:63:00:91")
     assert "api" in networks["back"]["Aliases"]
     assert new["Config"]["Hostname"] == new["Id"][:12]
     assert other.get_json("/containers/helper/json")["HostConfig"]["NetworkMode"] == f"container:{new['Id']}"
