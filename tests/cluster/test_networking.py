@@ -1,11 +1,7 @@
 """Which networks a query shows, and what that costs among a thousand nodes."""
 
 import json
-import sys
 import time
-from collections.abc import Callable
-from types import FrameType
-from typing import Any, TypeAlias
 
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.networking import shown, with_containers
@@ -13,8 +9,7 @@ from swarmproxy.model.network import from_engine, item_json
 from swarmproxy.model.network_listing import NetworkQuery
 from swarmproxy.wire.address import Address
 from tests.cluster.index_engines import engine
-
-TraceFunction: TypeAlias = Callable[[FrameType, str, Any], Any]
+from tests.cluster.steps import steps_of
 
 
 def nobody(_cluster: Cluster, address: Address) -> None:
@@ -45,24 +40,6 @@ def cluster_of(nodes: int) -> Cluster:
 def listed(cluster: Cluster, **filters: list[str]) -> list[str]:
     query = NetworkQuery.parse(json.dumps(filters))
     return [json.loads(item_json(held.network))["Name"] for held in shown(cluster, query)]
-
-
-def steps_of(work: Callable[[], object]) -> int:
-    """Return how many lines of ours `work` runs: the same on every machine, however busy it is."""
-    steps = 0
-
-    def step(_frame: FrameType, event: str, _argument: object) -> TraceFunction:
-        nonlocal steps
-        steps += event == "line"
-        return step
-
-    before = sys.gettrace()
-    sys.settrace(step)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return steps
 
 
 def test_cost_of_answers() -> None:

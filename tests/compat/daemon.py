@@ -34,7 +34,7 @@ class Daemon(ImageDaemon):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         asked = Asked(head, reader, writer)
         if asked.method in ("GET", "HEAD") or asked.path.startswith("/images/"):
-            return await super()._answer(_Unread(head, reader), writer)
+            return await super()._answer(Unread(head, reader), writer)
         body = await asked.body()
         self.written.append((asked, body))
         self.requests.append(f"{asked.method} {asked.path}")
@@ -101,7 +101,7 @@ class Daemon(ImageDaemon):
         return inspected
 
 
-class _Unread(asyncio.StreamReader):
+class Unread(asyncio.StreamReader):
     """A reader that gives a head once more."""
 
     def __init__(self, head: str, reader: asyncio.StreamReader) -> None:
