@@ -17,6 +17,7 @@ from swarmproxy.api import (
     volumes,
 )
 from swarmproxy.api.dispatch import Dispatch
+from swarmproxy.api.node_table import NodeTable
 from swarmproxy.api.operators import app as operators
 from swarmproxy.api.refusals import answer_errors
 from swarmproxy.cluster.bookkeeping import Bookkeeping
@@ -66,6 +67,7 @@ def build(
     app.state.network_maker = NetworkMaker(cluster, placement.rank, settings.default_network)
     app.state.volume_maker = VolumeMaker(cluster, placement.rank, placement.new_swarm_id)
     app.state.settings = settings
+    app.state.node_table = NodeTable(cluster, settings.overcommit)
     app.state.explainer = explainer
     app.state.rebalancing = rebalancing
     app.state.rescheduling = rescheduling

@@ -5,27 +5,23 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from swarmproxy import __version__
+from swarmproxy.api.node_table import NodeTable
 from swarmproxy.api.requests import cluster_of, json_reply
 from swarmproxy.cluster.bookkeeping import Bookkeeping
-from swarmproxy.cluster.cluster import Cluster, Source
-from swarmproxy.cluster.nodes import snapshot
-from swarmproxy.engine.engine import Engine
+from swarmproxy.cluster.cluster import Source
 from swarmproxy.leader.leadership import Leadership
 from swarmproxy.model import apiversion
-from swarmproxy.model.info import NodeLine, system_status, totals
+from swarmproxy.model.info import head_rows
 from swarmproxy.scheduler.filters import choose
-from swarmproxy.scheduler.resources import NANO, percent_of, used_nano, with_overcommit
 from swarmproxy.settings import Settings
 
 router = APIRouter()
-_plugins_decoder = msgspec.json.Decoder(dict[str, list[str] | None] | None)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -62,14 +58,20 @@ async def info(request: Request) -> Response:
     """Answer the sums of all nodes, and the node table of classic in `SystemStatus`."""
     cluster = cluster_of(request)
     settings: Settings = request.app.state.settings
-    engines = cluster.engines()
-    known = [engine for engine in engines if engine.facts is not None]
-    lines = [node_line(cluster, engine, settings.overcommit) for engine in engines]
-    total = totals(lines)
+    table: NodeTable = request.app.state.node_table
+    table.look()
+    total = table.totals
     now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
     source = cluster.source
     leadership: Leadership | None = request.app.state.leadership
     primary = leadership.standing.leader if leadership is not None and not leadership.leads else None
+    above = head_rows(
+        "primary" if primary is None else "replica",
+        settings.strategy,
+        [each.name for each in choose(settings.filters)],
+        len(table),
+        primary=primary or "",
+    )
     answer: dict[str, Any] = {
         "ID": "",
         "Name": socket.gethostname(),
@@ -78,7 +80,7 @@ async def info(request: Request) -> Response:
         "ContainersRunning": total.running,
         "ContainersPaused": total.paused,
         "ContainersStopped": total.stopped,
-        "Images": sum(1 for engine in known for image in engine.images.values() if image.tags or image.digests),
+        "Images": table.images,
         "NEventsListener": cluster.hub.readers,
         "NCPU": total.cpus,
         "MemTotal": total.memory_bytes,
@@ -89,14 +91,8 @@ async def info(request: Request) -> Response:
         "KernelVersion": platform.release(),
         "Driver": "",
         "DriverStatus": None,
-        "SystemStatus": system_status(
-            "primary" if primary is None else "replica",
-            settings.strategy,
-            [each.name for each in choose(settings.filters)],
-            lines,
-            primary=primary or "",
-        ),
-        "Plugins": _plugins(known),
+        "SystemStatus": msgspec.Raw(b"%b%b]" % (msgspec.json.encode(above)[:-1], table.rows())),
+        "Plugins": msgspec.Raw(table.plugins),
         "MemoryLimit": True,
         "SwapLimit": True,
         "CpuCfsPeriod": True,
@@ -142,54 +138,3 @@ def _source_labels(source: Source) -> list[str]:
 def architecture() -> str:
     """Return the manager's own architecture by Docker's name."""
     return _ARCHITECTURES.get(platform.machine(), platform.machine())
-
-
-def _counts(states: Mapping[str, int]) -> tuple[int, int, int]:
-    """Return how many containers run, are paused, and are neither. One that restarts counts as running."""
-    running = states.get("running", 0) + states.get("restarting", 0)
-    paused = states.get("paused", 0)
-    return running, paused, sum(states.values()) - running - paused
-
-
-def _plugins(known: list[Engine]) -> dict[str, Any]:
-    """Return the drivers that any node has: a create that asks for one can be placed."""
-    merged: dict[str, set[str]] = {"Volume": set(), "Network": set(), "Authorization": set(), "Log": set()}
-    for engine in known:
-        plugins = _plugins_decoder.decode(engine.facts.plugins) if engine.facts else None
-        for kind, names in (plugins or {}).items():
-            merged.setdefault(kind, set()).update(names or ())
-    return {kind: sorted(names) for kind, names in merged.items()}
-
-
-def node_line(cluster: Cluster, engine: Engine, overcommit: float) -> NodeLine:
-    """Return what the table says of one node."""
-    facts = engine.facts
-    if facts is None:
-        return NodeLine(
-            name="",
-            address=str(engine.address),
-            status=engine.state.value,
-            error=engine.error,
-            updated_at=engine.updated_at,
-        )
-    node = snapshot(engine, cluster.reservations.on(engine), cluster.book, cluster.nodes.of_tasks)
-    percent = percent_of(overcommit)
-    running, paused, stopped = _counts(engine.usage.states)
-    return NodeLine(
-        name=engine.name,
-        id=engine.id,
-        address=str(engine.address),
-        status=engine.state.value,
-        availability=node.availability,
-        running=running,
-        paused=paused,
-        stopped=stopped,
-        reserved_cpus=used_nano(node) // NANO,
-        total_cpus=with_overcommit(node.cpus, percent),
-        reserved_memory_bytes=node.used_memory_bytes,
-        total_memory_bytes=with_overcommit(node.memory_bytes, percent),
-        labels=node.labels,
-        error=engine.error,
-        updated_at=engine.updated_at,
-        server_version=facts.server_version,
-    )

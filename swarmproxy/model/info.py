@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.times import NANOSECONDS, format_rfc3339
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _BRANCH = "  └ "
+UPDATED_AT = f"{_BRANCH}UpdatedAt"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
 
@@ -77,17 +79,35 @@ def system_status(
 
     `primary` is the leader's address, shown by a replica.
     """
-    lines = sorted(nodes, key=lambda line: (natural_key(line.name), line.address))
-    rows = [["Role", role]]
-    if role == "replica":
-        rows.append(["Primary", primary])
-    rows += [["Strategy", strategy], ["Filters", ", ".join(filters)], ["Nodes", str(len(lines))]]
+    lines = sorted(nodes, key=place_of)
+    rows = head_rows(role, strategy, filters, len(lines), primary=primary)
     for line in lines:
-        rows += _node_rows(line)
+        above, below = node_rows(line)
+        rows += [*above, [UPDATED_AT, updated_text(int(line.updated_at))], *below]
     return rows
 
 
-def _node_rows(line: NodeLine) -> list[list[str]]:
+def head_rows(role: str, strategy: str, filters: Sequence[str], nodes: int, *, primary: str = "") -> list[list[str]]:
+    """Return the rows above those of the nodes."""
+    rows = [["Role", role]]
+    if role == "replica":
+        rows.append(["Primary", primary])
+    return [*rows, ["Strategy", strategy], ["Filters", ", ".join(filters)], ["Nodes", str(nodes)]]
+
+
+def place_of(line: NodeLine) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """Return the sort key of a node."""
+    return natural_key(line.name), line.address
+
+
+@lru_cache(maxsize=256)
+def updated_text(updated_at: int) -> str:
+    """Return what stands beside UPDATED_AT: that changes with each answer of the node, all else hardly ever."""
+    return format_rfc3339(updated_at * NANOSECONDS)
+
+
+def node_rows(line: NodeLine) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the rows of a node above and below that which says when it was heard of last."""
     count = str(line.containers)
     if line.status == "Healthy":
         count += f" ({line.running} Running, {line.paused} Paused, {line.stopped} Stopped)"
@@ -104,9 +124,7 @@ def _node_rows(line: NodeLine) -> list[list[str]]:
     ]
     if line.error:
         rows.append([f"{_BRANCH}Error", line.error])
-    rows.append([f"{_BRANCH}UpdatedAt", format_rfc3339(int(line.updated_at) * NANOSECONDS)])
-    rows.append([f"{_BRANCH}ServerVersion", line.server_version])
-    return rows
+    return rows, [[f"{_BRANCH}ServerVersion", line.server_version]]
 
 
 def human_size(size_bytes: int) -> str:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Path, Request
 
+from swarmproxy.api.node_table import node_line
 from swarmproxy.api.requests import body_bytes, cluster_of
-from swarmproxy.api.system import node_line
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.operators import Availability, NodeRecord, find_node
 from swarmproxy.cluster.rescheduling import Rescheduling
