@@ -113,9 +113,9 @@ def plan(
     return Plan(moves=tuple(pool.moves), before=before, after=pool.loads())
 
 
-def fullness(node: Node, *, overcommit_percent: int) -> int:
-    """Return how much of `node` is in use: hundredths of a per cent of its memory plus those of its CPU."""
-    return sum(_parts(node, overcommit_percent))
+def fullness(node: Node, claims: Claims = _NOTHING, *, overcommit_percent: int) -> int:
+    """Return how much of `node` is in use, with `claims` added: in hundredths of a per cent of memory and of CPU."""
+    return sum(_parts(node, overcommit_percent, claims))
 
 
 def _parts(node: Node, overcommit_percent: int, claims: Claims = _NOTHING) -> tuple[int, int]:
@@ -149,7 +149,7 @@ class _Pool:
 
     def full(self, node: Node, claims: Claims = _NOTHING) -> int:
         """Return how full `node` is, or would be with `claims`."""
-        return sum(_parts(node, self.overcommit_percent, claims))
+        return fullness(node, claims, overcommit_percent=self.overcommit_percent)
 
     def by_fullness(self) -> list[str]:
         """Return the IDs of the nodes, the emptiest first."""
