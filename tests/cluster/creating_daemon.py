@@ -53,8 +53,7 @@ class CreatingDaemon(ImageDaemon):
 
     def _reply(self, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
         if path == CREATE:
-            body = next(filter(None, reversed(self.bodies)))  # requests at the same time have none, or one like it
-            status, answer = self._create(query.get("name", [""])[0], json.loads(body))
+            status, answer = self._create(query.get("name", [""])[0], json.loads(self.body))
             return status, json.dumps(answer).encode()
         if path.startswith("/images/") and path.endswith("/json") and path != "/images/json":
             held = self._holds(path.removeprefix("/images/").removesuffix("/json"))

@@ -28,7 +28,7 @@ class MovingDaemon(CreatingDaemon):
         self.user_networks: dict[str, Any] = {}  # of every inspect
 
     def _reply(self, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
-        method = self.requests[-1].partition(" ")[0]
+        method = self.method
         parts = path.split("/")
         if method == "POST" and parts[1] == "networks":
             return self._act(parts[3], "", network=unquote(parts[2]))

@@ -40,6 +40,7 @@ class ScriptedEngine:
         self.requests: list[str] = []  # "GET /info", without version
         self.targets: list[str] = []  # as they came
         self.bodies: list[bytes] = []
+        self.method, self.body = "", b""  # of the request that `_reply` answers: meanwhile others have come in
         self.headers: list[dict[str, str]] = []
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -186,6 +187,7 @@ class ScriptedEngine:
         await asyncio.sleep(self.slow_s.get(path, 0.0))
         if path == "/events" and path not in self.answers:
             return await self._stream(reader, writer, parse_qs(parts.query))
+        self.method, self.body = method, body
         status, answer = self.answers.get(path) or self._reply(path, parse_qs(parts.query))
         closes = headers.get("connection") == "close"
         length = len(answer) + (10 if path in self.cut else 0)
