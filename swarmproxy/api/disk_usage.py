@@ -4,11 +4,11 @@ from typing import cast
 
 from fastapi import APIRouter, Request, Response
 
-from swarmproxy.api.requests import json_reply, version_of
+from swarmproxy.api.requests import json_reply, reads_node_names, version_of
 from swarmproxy.api.selection import nodes_asked
 from swarmproxy.cluster.disk_usage import DiskUsage
 from swarmproxy.model.disk_usage import Query
-from swarmproxy.model.names import is_docker_cli, shows_node, style_for
+from swarmproxy.model.names import is_docker_cli, style_for
 from swarmproxy.settings import Settings
 
 router = APIRouter()
@@ -24,7 +24,7 @@ async def disk_usage(request: Request) -> Response:
     measured = await cast("DiskUsage", request.app.state.disk_usage).of_all(
         query,
         style=style_for(user_agent, settings.names),
-        volumes=shows_node(user_agent, settings.names),
+        volumes=reads_node_names(request),
         tags=is_docker_cli(user_agent),
         nodes=nodes_asked(request),
     )

@@ -13,22 +13,21 @@ from fastapi import APIRouter, Request, Response
 from swarmproxy.api.broadcasts import BroadcastReply
 from swarmproxy.api.progress import IMPORTING, Board, Wording, loading, pulling
 from swarmproxy.api.requests import cluster_of, flag, json_reply, version_of
+from swarmproxy.api.selection import nodes_asked, query_for_engine
 from swarmproxy.api.streams import CutWhenItFails
 from swarmproxy.cluster import images
 from swarmproxy.cluster.broadcast import Broadcast, Rescue, StreamRequest, Tell
-from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.cluster.saving import merged, parts_for
 from swarmproxy.cluster.tee import Tee
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import BadRequest, EngineUnreachable, SwarmError, Unavailable
+from swarmproxy.errors import BadRequest, EngineUnreachable, SwarmError
 from swarmproxy.model.image import familiar
 from swarmproxy.model.image_listing import Holder, ImageQuery, list_images, list_merged
 
 router = APIRouter()
 
-NODE = "node"
-NODE_HEADER = "x-swarmproxy-node"
 _PASSED_ON = frozenset(("content-type", "user-agent", "x-registry-auth", "x-registry-config"))
 
 _WORKED_OUT = ("shared-size", "manifests", "identity")  # from API 1.42, 1.47 and 1.54 on
@@ -90,7 +89,7 @@ async def remove(name: str, request: Request) -> Response:
     """Remove an image on all nodes that hold it."""
     cluster = cluster_of(request)
     await cluster.images_settled()
-    removed = await images.remove(cluster, name, _query(request), version_of(request))
+    removed = await images.remove(cluster, name, query_for_engine(request), version_of(request))
     return json_reply(msgspec.json.encode(removed) + b"\n")
 
 
@@ -99,7 +98,7 @@ async def tag(name: str, request: Request) -> Response:
     """Tag an image on all nodes that hold it."""
     cluster = cluster_of(request)
     await cluster.images_settled()
-    await images.tag(cluster, name, _query(request), version_of(request))
+    await images.tag(cluster, name, query_for_engine(request), version_of(request))
     return Response(status_code=201)
 
 
@@ -124,8 +123,8 @@ def _moving(request: Request, reference: str) -> Rescue | None:
 
 def _broadcast(request: Request, wording: Wording, *, with_body: bool, rescue: Rescue | None = None) -> Response:
     """Send the request on as it is, to the nodes that are to take part."""
-    taking_part, left_out = _nodes(cluster_of(request), request)
-    path = f"{request.scope['path']}{_query(request)}"
+    taking_part, left_out = _nodes(request)
+    path = f"{request.scope['path']}{query_for_engine(request)}"
     passed_on = [
         (name, value) for name, value in request.headers.items() if name in _PASSED_ON or name.startswith("x-meta-")
     ]
@@ -135,25 +134,8 @@ def _broadcast(request: Request, wording: Wording, *, with_body: bool, rescue: R
     return BroadcastReply(broadcast, Board(wording, taking_part, left_out), tee=tee)
 
 
-def _nodes(cluster: Cluster, request: Request) -> tuple[list[Engine], list[Engine]]:
-    """Return the engines that take part, and those left out as they do not answer. Raises Unavailable."""
-    if wanted := request.query_params.get(NODE) or request.headers.get(NODE_HEADER):
-        engine = cluster.engine_named(wanted)
-        if engine.state is not State.HEALTHY:
-            raise Unavailable(f"the node {engine.title} is {engine.state.value}")
-        return [engine], []
-    healthy = cluster.healthy()
-    if not healthy:
-        raise Unavailable("No healthy node available in the cluster")
-    return healthy, [engine for engine in cluster.engines() if engine.state is not State.HEALTHY]
-
-
-def _query(request: Request) -> str:
-    """Return the query to pass on, with its question mark: the client's, less what is said to us."""
-    query: bytes = request.scope["query_string"]
-    parts = [part for part in query.decode("latin-1").split("&") if part and not _names_a_node(part)]
-    return "?" + "&".join(parts) if parts else ""
-
-
-def _names_a_node(part: str) -> bool:
-    return any(name == NODE for name, _ in parse_qsl(part, keep_blank_values=True))
+def _nodes(request: Request) -> tuple[list[Engine], list[Engine]]:
+    """Return the engines that take part, and those left out as they do not answer. Raises as `taking_part`."""
+    cluster, asked = cluster_of(request), nodes_asked(request)
+    left_out = [] if asked else [engine for engine in cluster.engines() if engine.state is not State.HEALTHY]
+    return taking_part(cluster, asked), left_out

@@ -4,17 +4,15 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import node_of
-from swarmproxy.api.requests import body_bytes, cluster_of, json_reply, passed_on, version_of
+from swarmproxy.api.requests import body_bytes, cluster_of, json_reply, passed_on, reads_node_names, version_of
 from swarmproxy.api.selection import nodes_asked, parameters_for_engine
 from swarmproxy.cluster import networking
 from swarmproxy.cluster.network_making import NetworkMaker
 from swarmproxy.model.apiversion import NEWEST, Version
-from swarmproxy.model.names import shows_node
 from swarmproxy.model.network import item_json
 from swarmproxy.model.network_listing import NetworkQuery
 from swarmproxy.model.network_spec import with_members
 from swarmproxy.model.versions import Subject, adapt_answer
-from swarmproxy.settings import Settings
 
 router = APIRouter()
 
@@ -28,7 +26,7 @@ async def list_networks(request: Request) -> Response:
     cluster, version = cluster_of(request), version_of(request)
     query = NetworkQuery.parse(request.query_params.get("filters", ""))
     await cluster.settled()
-    with_node = _shows_node(request)
+    with_node = reads_node_names(request)
     items = []
     for held in networking.shown(cluster, query):
         item = item_json(held.network, held.engines[0].name if with_node and held.network.is_local else "")
@@ -51,7 +49,7 @@ async def prune(request: Request) -> Response:
     """Remove unused networks on all healthy nodes, and answer what was removed on any of them."""
     parameters, nodes = dict(parameters_for_engine(request)), nodes_asked(request)
     names = await networking.prune(
-        cluster_of(request), parameters, version_of(request), nodes=nodes, with_node=_shows_node(request)
+        cluster_of(request), parameters, version_of(request), nodes=nodes, with_node=reads_node_names(request)
     )
     return json_reply(msgspec.json.encode({"NetworksDeleted": names or None}) + b"\n")
 
@@ -90,11 +88,6 @@ async def disconnect(name: str, request: Request) -> Response:
 async def remove(name: str, request: Request) -> Response:
     """Remove a network."""
     return passed_on(await networking.remove(cluster_of(request), name, version_of(request)))
-
-
-def _shows_node(request: Request) -> bool:
-    settings: Settings = request.app.state.settings
-    return shows_node(request.headers.get("user-agent", ""), settings.names)
 
 
 def _query(request: Request) -> str:

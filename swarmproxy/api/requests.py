@@ -10,6 +10,8 @@ from swarmproxy.api.errors import body_of, status_of
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.errors import BadRequest, SwarmError, TooLarge
 from swarmproxy.model.apiversion import Version
+from swarmproxy.model.names import shows_node
+from swarmproxy.settings import Settings
 from swarmproxy.wire.fetch import Answer
 
 JSON = "application/json"
@@ -24,6 +26,12 @@ def cluster_of(request: Request) -> Cluster:
 def version_of(request: Request) -> Version:
     """Return the API version the request is in; an unversioned one is in the cluster's."""
     return cast("Version", request.scope["state"]["version"])
+
+
+def reads_node_names(request: Request) -> bool:
+    """Return whether lists are to call a network or volume of one node `node/name`; see `shows_node`."""
+    settings: Settings = request.app.state.settings
+    return shows_node(request.headers.get("user-agent", ""), settings.names)
 
 
 def flag(parameters: Mapping[str, str], name: str, *, default: bool = False) -> bool:

@@ -18,11 +18,14 @@ def parameters_of(query: bytes) -> list[tuple[str, str]]:
 
 
 def nodes_asked(request: Request) -> tuple[str, ...]:
-    """Return the nodes that the request names, none if it means all."""
+    """Return the nodes that the request names, none if it means all.
+
+    The header stands in a client's configuration: it is for requests that do not say more themselves.
+    """
     named = [value for name, value in parameters_of(request.scope["query_string"]) if name == NODE and value]
+    named += parse_filters(request.query_params.get(FILTERS, "")).get(NODE, ())
     header = request.headers.get(NODE_HEADER)
-    filtered = parse_filters(request.query_params.get(FILTERS, "")).get(NODE, ())
-    return tuple(dict.fromkeys((*named, *((header,) if header else ()), *filtered)))
+    return tuple(dict.fromkeys(named)) or ((header,) if header else ())
 
 
 def parameters_for_engine(request: Request) -> list[tuple[str, str]]:
@@ -38,6 +41,13 @@ def parameters_for_engine(request: Request) -> list[tuple[str, str]]:
 
 
 def query_for_engine(request: Request) -> str:
-    """Return `parameters_for_engine` as a query with its question mark; empty if there are none."""
-    parameters = parameters_for_engine(request)
-    return f"?{urlencode(parameters)}" if parameters else ""
+    """Return the query to pass on, with its question mark: as it came, less what is said to us; empty if that is all.
+
+    Raises BadRequest for unreadable filters.
+    """
+    if NODE in parse_filters(request.query_params.get(FILTERS, "")):
+        query = urlencode(parameters_for_engine(request))
+    else:
+        text: str = request.scope["query_string"].decode("latin-1")
+        query = "&".join(part for part in text.split("&") if part and part.partition("=")[0] != NODE)
+    return f"?{query}" if query else ""

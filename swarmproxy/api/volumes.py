@@ -7,17 +7,15 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import node_of
-from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, version_of
+from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, reads_node_names, version_of
 from swarmproxy.api.selection import nodes_asked, parameters_for_engine
 from swarmproxy.cluster import volume_work
 from swarmproxy.cluster.swarms import NO_MANAGER
 from swarmproxy.cluster.volume_making import VolumeMaker
 from swarmproxy.cluster.volumes import HeldVolume
 from swarmproxy.errors import NoSwarm
-from swarmproxy.model.names import shows_node
 from swarmproxy.model.volume import alike, item_json
 from swarmproxy.model.volume_listing import VolumeQuery
-from swarmproxy.settings import Settings
 
 router = APIRouter()
 
@@ -30,7 +28,7 @@ async def list_volumes(request: Request) -> Response:
     query = VolumeQuery.parse(request.query_params.get("filters", ""))
     await cluster.settled()
     found = volume_work.shown(cluster, query)
-    if _shows_node(request):
+    if reads_node_names(request):
         items = [item_json(each.volume, each.engines[0].name if each.volume.is_local else "") for each in found]
     else:
         items = [item_json(each.volume) for each in _once(found)]
@@ -60,7 +58,7 @@ async def prune(request: Request) -> Response:
         dict(parameters_for_engine(request)),
         version_of(request),
         nodes=nodes_asked(request),
-        with_node=_shows_node(request),
+        with_node=reads_node_names(request),
     )
     return json_reply(msgspec.json.encode(pruned) + b"\n")
 
@@ -91,8 +89,3 @@ async def remove(name: str, request: Request) -> Response:
 async def update(name: str) -> Response:
     """Refuse: only cluster volumes can be updated, and they are swarm mode's."""
     raise NoSwarm(f"volume {name} cannot be updated: only cluster volumes can. {NO_MANAGER}")
-
-
-def _shows_node(request: Request) -> bool:
-    settings: Settings = request.app.state.settings
-    return shows_node(request.headers.get("user-agent", ""), settings.names)

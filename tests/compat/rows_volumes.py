@@ -31,6 +31,13 @@ async def names() -> None:
         assert (await manager.client.get("/volumes/node-2/data")).json()["Name"] == "node-2/data"
 
 
+@table.kept("warnings", "`Warnings` in the list")
+async def warnings() -> None:
+    """Always null: what an engine cannot list, its own list says."""
+    async with swarm(VolumeDaemon("node-1", "data")) as manager:
+        assert (await manager.client.get("/volumes")).json()["Warnings"] is None
+
+
 @table.changed(
     "names-for-programs",
     "the name of a local volume in a list that a program asks for",
