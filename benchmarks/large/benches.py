@@ -40,6 +40,8 @@ class Scene:
         return tuple(form.format(name) for name in names)
 
 
+PARTS = 20  # of the events that one reader has to read
+
 Make = Callable[[Scene], Job]
 
 
@@ -104,8 +106,9 @@ def _events_to_many(scene: Scene) -> Job:
 
 
 def _events_of_many(scene: Scene) -> Job:
-    count = scene.burst
-    return Job(kind=Kind.FANOUT, path=f"{API}/events", tell=Burst(count=count), lines=count)
+    """Return bursts that a reader is given all of: a manager keeps a bounded number for one that is behind."""
+    count = max(1, scene.burst // PARTS)
+    return Job(kind=Kind.FANOUT, path=f"{API}/events", tell=Burst(count=count), lines=count, rounds=PARTS)
 
 
 def _log_line(scene: Scene) -> Job:

@@ -92,7 +92,7 @@ def _rest(row: Row, size: int, samples: Samples, judged: str) -> list[str]:
 
 
 def misses(results: Results, judged: str, *, rows: Iterable[Row] = ROWS) -> list[str]:
-    """Return a sentence for each row that misses a goal: what limits it."""
+    """Return for each row that misses a goal what limits it."""
     found = []
     for row in rows:
         missed = [
@@ -103,9 +103,7 @@ def misses(results: Results, judged: str, *, rows: Iterable[Row] = ROWS) -> list
             )
         ]
         if missed:
-            found.append(
-                f"{row.title}, at {' and '.join(missed)} engines: limited by {row.limit or 'what is not known yet'}."
-            )
+            found.append(f"{row.title}, at {' and '.join(missed)} engines: {row.limit or 'why is not known yet'}.")
     return found
 
 

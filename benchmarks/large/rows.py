@@ -89,6 +89,7 @@ def _most(figure: Figure, at_most: Sizes) -> dict[int, tuple[Goal, ...]]:
 
 ALL = (10, 1000, 10_000)
 DIALOGUE = "two requests to the engine, and the reading of what they made, in one Python process"
+SHORT_LIST = "one Python process reads the request and its filters, finds ten containers and writes them"
 WAKE_UPS = "each hop wakes an idle core, and one Python process parses, decides and relays"
 # Classic's figures: 2 shared x86-64 cores, loopback, engines like ours. Its goals at 10 engines are its own figures.
 ROWS = (
@@ -148,19 +149,22 @@ ROWS = (
         title="`ps`, limit of 10",
         goals=_p50({10: 0.21, 1000: 1}),
         classic={10: 0.21, 100: 2.4, 1000: 56, 3000: 754},
+        limit=SHORT_LIST,
     ),
     Row(
         key="ps-label",
         title="`ps`, label filter, 10 found",
         goals=_p50({10: 0.12, 1000: 1}),
         classic={10: 0.12, 100: 1.7, 1000: 48, 3000: 245},
+        limit=SHORT_LIST,
     ),
-    Row(key="ps-name", title="`ps`, name filter, 10 found", goals=_p50({1000: 1})),
+    Row(key="ps-name", title="`ps`, name filter, 10 found", goals=_p50({1000: 1}), limit="a search in all names"),
     Row(
         key="ps-id",
         title="`ps`, id filter",
         goals=_p50({10: 2.2, 1000: 1}),
         classic={10: 2.2, 100: 38, 1000: 412, 3000: 555},
+        limit=SHORT_LIST,
     ),
     Row(
         key="inspect",
@@ -246,7 +250,7 @@ ROWS = (
         classic={10: 81_000, 100: 73_000, 1000: 61_000},
         limit="the load generator reads as slowly as the manager writes: a write and a read for each piece",
     ),
-    Row(key="events-of-many", title="100,000 events of all engines to 1 reader", figure=Figure.RATE),
+    Row(key="events-of-many", title="100,000 events of all engines to 1 reader, 5,000 at once", figure=Figure.RATE),
     Row(key="log", title="line of a log to 1,000 followers"),
     Row(key="log-burst", title="100,000 lines to 1,000 followers", figure=Figure.RATE),
     Row(
@@ -267,6 +271,7 @@ ROWS = (
         key="top-beside",
         title="`top` on another engine meanwhile",
         goals={size: (Goal("p99_ms", at_most=1.0),) for size in ALL},
+        limit="all is done in one event loop: what else it does at the worst moment",
     ),
     Row(key="loaded-memory", title="memory after all of this", figure=Figure.MEMORY, bench="top-beside"),
 )

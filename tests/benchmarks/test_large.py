@@ -13,6 +13,7 @@ from benchmarks.framing import BUFFER, as_chunk
 from benchmarks.large.__main__ import CHECKED, SIZES, parse_sizes
 from benchmarks.large.benches import CREATES, REMOVE, REQUESTS, STREAMS
 from benchmarks.large.measure import DIRECT
+from benchmarks.large.profile import hottest
 from benchmarks.large.report import (
     BEGIN,
     DOCS,
@@ -154,6 +155,19 @@ def test_lines_are_counted_however_they_come() -> None:
             BUFFER[: len(piece)] = piece
             reader.buffer_updated(len(piece))
         assert reader.lines == 3
+
+
+def test_profile() -> None:
+    """Functions are shown by their share of the samples, without those that are on every stack."""
+    lines = list(hottest("main (runpy:1);serve (a.py:1);read (b.py:2) 3\nmain (runpy:1);serve (a.py:1) 1\n", 2))
+    assert [line.strip() for line in lines] == [
+        "running",
+        "75.0 %  read (b.py:2)",
+        "25.0 %  serve (a.py:1)",
+        "on the stack",
+        "100.0 %  serve (a.py:1)",
+        "75.0 %  read (b.py:2)",
+    ]
 
 
 def test_a_quick_run(tmp_path: Path) -> None:
