@@ -49,7 +49,7 @@ from swarmproxy.server import Server, listening
 from swarmproxy.settings import Settings, Tls
 from swarmproxy.wire import tls
 from swarmproxy.wire.address import Address
-from swarmproxy.wire.pool import Idle
+from swarmproxy.wire.idle import Idle
 
 log = logging.getLogger("swarmproxy.manage")
 

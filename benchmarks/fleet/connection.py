@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import Callable
 from typing import cast
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes
 
 import msgspec
 
@@ -170,8 +171,7 @@ class Connection(asyncio.BufferedProtocol):
         parts = split_path(path)
         match parts:
             case [b"events"]:
-                self._stream(b"application/json", follow=b"until=" not in query)
-                engine.followers.add(self.transport)
+                self._tell_events(float(parse_qs(query).get(b"until", [b"inf"])[0]))
             case [b"containers", name, b"logs"] if engine.find(name):
                 follow = b"follow=1" in query or b"follow=true" in query
                 self._stream(LOG_TYPE, follow=follow)
@@ -201,6 +201,20 @@ class Connection(asyncio.BufferedProtocol):
     def _stream(self, content_type: bytes, *, follow: bool) -> None:
         """Send a head at once, and then nothing: the end at once too unless asked to follow."""
         self.engine.say(self.transport, stream_head(content_type) + (b"" if follow else LAST_CHUNK))
+
+    def _tell_events(self, until: float) -> None:
+        """Tell of what happens from now on, until a moment in unix seconds."""
+        remaining_s = until - time.time()
+        self._stream(b"application/json", follow=remaining_s > 0)
+        if remaining_s > 0:
+            self.engine.followers.add(self.transport)
+        if 0 < remaining_s < float("inf"):
+            asyncio.get_running_loop().call_later(remaining_s, self._end_events)
+
+    def _end_events(self) -> None:
+        if self.transport in self.engine.followers:
+            self.engine.followers.discard(self.transport)
+            self.engine.say(self.transport, LAST_CHUNK)
 
     def _tell_stats(self, name: bytes) -> None:
         container = self.engine.find(name)

@@ -31,6 +31,7 @@ __all__ = ["Claim", "Engine", "Facts", "Observer", "State", "Usage"]
 log = logging.getLogger("swarmproxy.engine")
 
 CLOSE_TIMEOUT_S = 5.0
+
 Claim = Callable[["Engine", Facts], str | None]  # why an engine may not take part; None if it may
 
 
@@ -236,7 +237,6 @@ class Engine:
 
         When it returns, no task and no connection is left, and the observer knows it Disconnected.
         """
-        settings = self._settings
         refused, said = 0, ""
         try:
             while True:
@@ -246,8 +246,9 @@ class Engine:
                 self._leave(reason)
                 if reason != said:
                     said = reason
-                    log.warning("Failed to validate pending node", extra={"addr": str(self.address), "error": reason})
-                wait_s = min(settings.retry_min_s * 2 ** min(refused, 16), settings.retry_max_s)
+                    extra = {"addr": str(self.address), "error": reason}
+                    log.warning("Failed to validate pending node", extra=extra)
+                wait_s = min(self._settings.retry_min_s * 2 ** min(refused, 16), self._settings.retry_max_s)
                 refused += 1
                 await asyncio.sleep(jittered(wait_s))
         finally:

@@ -208,9 +208,9 @@ class Follower:
         until_ns = self.clock.now_ns() + int(beat_s * NANOSECONDS) if self._beats and self.clock.is_known else 0
         if until_ns <= since_ns:
             until_ns = 0  # an engine refuses that: its clock was set back
-        self._unreadable = 0
+        self._unreadable, asked_at = 0, loop.time()
         stream = await self._client.events(self._tell, since=_seconds(since_ns), until=_seconds(until_ns))
-        opened_at = self._opened_at = loop.time()
+        self._opened_at = loop.time()
         try:
             self._stream = stream
             if self._has_gap:
@@ -223,7 +223,7 @@ class Follower:
             stream.end()
         if self._retry.is_set() or not until_ns:
             return False
-        if loop.time() - opened_at < beat_s / 2:
+        if loop.time() - asked_at < beat_s / 2:
             self._beats = False  # its clock was set forward, or it does not wait: it may end each one at once
             return False
         self._latest_ns = max(self._latest_ns, until_ns - OVERLAP_NS)

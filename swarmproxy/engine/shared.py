@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from swarmproxy.engine.wheel import Wheel
-from swarmproxy.wire.pool import Idle
+from swarmproxy.wire.idle import Idle
 
 STARTS = 64  # engines that are read at once: more would take memory, not be faster
 PATIENCE_S = 1.0

@@ -9,7 +9,7 @@ from swarmproxy.engine.health import Health
 from swarmproxy.engine.settings import EngineSettings, jittered
 from swarmproxy.engine.shared import Shared
 from swarmproxy.errors import EngineError, EngineUnreachable
-from swarmproxy.wire.pool import Idle
+from swarmproxy.wire.idle import Idle
 from tests.engine.harness import QUICK, Recorder, eventually, followed, member
 from tests.engine.scripted import ScriptedEngine
 

@@ -11,7 +11,8 @@ import pytest
 from swarmproxy.errors import EngineUnreachable
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.fetch import Answer, fetch, stream
-from swarmproxy.wire.pool import Idle, Pool
+from swarmproxy.wire.idle import Idle
+from swarmproxy.wire.pool import Pool
 from swarmproxy.wire.transport import PoolTransport
 from tests.wire.conftest import Proxy, Start
 from tests.wire.peers import GUARD_S, Peer
