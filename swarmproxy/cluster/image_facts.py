@@ -66,7 +66,7 @@ class ImageFacts:
         """
         if any(text.startswith(_SAID_BY_USER) for text in spec.expressions.constraints):
             return spec
-        nodes = {engine.platform for engine in self.cluster.healthy()} - {""}
+        nodes = set(self.cluster.nodes.platforms())
         if len(nodes) < 2:  # whatever there is runs everywhere or nowhere: the engine knows better than we do
             return spec
         wanted = parse_platform(platform)

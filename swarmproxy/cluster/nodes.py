@@ -1,6 +1,6 @@
 """Engines as the scheduler sees them: what they hold, and what is being created there."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from swarmproxy.cluster.operators import NodeBook
@@ -86,6 +86,7 @@ class Nodes:
         self._engines: list[Engine] = []  # place by place
         self._places: dict[Engine, int] = {}
         self._by_id: dict[str, Engine] = {}
+        self._platforms: dict[str, int] = {}  # of nodes that answer, and how many run each
 
     def add(self, engine: Engine) -> None:
         """Count `engine` from now on, whenever it is accepted."""
@@ -122,6 +123,11 @@ class Nodes:
                 self._renew(engine)
         return self._register.all()
 
+    def platforms(self) -> Collection[str]:
+        """Return what the nodes that answer run, as far as that is known."""
+        self.all()
+        return self._platforms.keys()
+
     def of(self, engines: Iterable[Engine]) -> list[Node]:
         """Return the nodes of those of `engines` that are accepted members."""
         self.all()
@@ -143,13 +149,23 @@ class Nodes:
             self._register.add(node)
             self._engines.append(engine)
         else:
+            self._count(self._register.nodes[at], -1)
             self._by_id.pop(self._register.nodes[at].id, None)
             self._register.replace(at, node)
+        self._count(node, 1)
         self._by_id[node.id] = engine
+
+    def _count(self, node: Node, sign: int) -> None:
+        """Count the platform of `node` in or out."""
+        if node.healthy and node.platform:
+            left = self._platforms.pop(node.platform, 0) + sign
+            if left:
+                self._platforms[node.platform] = left
 
     def _take_out(self, at: int) -> None:
         """Forget the node at this place, which the last one takes."""
         node, engine = self._register.nodes[at], self._engines[at]
+        self._count(node, -1)
         self._register.take_out(at)
         last = self._engines.pop()
         if last is not engine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import chain, compress
+from operator import and_, attrgetter
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
 
 from swarmproxy.scheduler.columns import Column, Vocabulary, move_last
@@ -25,6 +26,7 @@ MAX_COLUMNS = 16  # of weights, one for each demand, read anew whenever a node c
 MAX_FACTS = 32  # columns of what nodes have, likewise
 BULK = 8  # all nodes are looked at together if more than one in so many has not been asked
 _UNKNOWN = bytes([UNKNOWN])
+identity = attrgetter("name", "id")
 
 
 class Sieve(Protocol):
@@ -51,12 +53,14 @@ class Register:
         self._answers: OrderedDict[str, bytearray] = OrderedDict()
         self._columns: OrderedDict[str, Column[int]] = OrderedDict()
         self._facts: OrderedDict[str, Column[object]] = OrderedDict()
+        self._in_order: tuple[list[int], list[int]] | None = None
 
     def __len__(self) -> int:
         return len(self.nodes)
 
     def add(self, node: Node) -> None:
         """Take in a node at the next place."""
+        self._in_order = None
         self.nodes.append(node)
         for answers in self._answers.values():
             answers.append(UNKNOWN)
@@ -65,6 +69,8 @@ class Register:
 
     def replace(self, at: int, node: Node) -> None:
         """Put what became of the node in its place: nothing is known of it any more."""
+        if identity(node) != identity(self.nodes[at]):
+            self._in_order = None
         self.nodes[at] = node
         for answers in self._answers.values():
             answers[at] = UNKNOWN
@@ -73,6 +79,7 @@ class Register:
 
     def take_out(self, at: int) -> None:
         """Forget a node; the last one takes its place."""
+        self._in_order = None
         move_last(self.nodes, at)
         for answers in self._answers.values():
             move_last(answers, at)
@@ -82,6 +89,16 @@ class Register:
     def all(self) -> Crowd:
         """Return all nodes. Good until something changes."""
         return Crowd(self, bytes([YES]) * len(self.nodes))
+
+    def in_order(self) -> tuple[list[int], list[int]]:
+        """Return the position of each node in the order of names, place by place, and the places in this order."""
+        if self._in_order is None:
+            places = sorted(range(len(self.nodes)), key=lambda place: identity(self.nodes[place]))
+            positions = [0] * len(places)
+            for position, place in enumerate(places):
+                positions[place] = position
+            self._in_order = positions, places
+        return self._in_order
 
     def answers_to(self, question: str) -> bytearray:
         """Return what is known, place by place."""
@@ -163,6 +180,17 @@ class Crowd(Sequence["Node"]):
     def column(self, name: str, read: Callable[[Node], int], together: Together | None = None) -> list[int]:
         """Return what `read` finds on each of these nodes; `name` stands for it."""
         return list(compress(self._register.column(name, read, together), self._mask))
+
+    def first(self, chosen: bytes, preferred: Sequence[Node]) -> Node:
+        """Return the first by name of the nodes that are `chosen`, as there is one: of `preferred` if any of these is.
+
+        `chosen` has YES or NO for each of these nodes; `preferred` are some of them.
+        """
+        if isinstance(preferred, Crowd):
+            both = bytes(map(and_, chosen, compress(preferred._mask, self._mask)))  # noqa: SLF001  # of the same class
+            chosen = both if YES in both else chosen
+        positions, places = self._register.in_order()
+        return self._register.nodes[places[min(compress(compress(positions, self._mask), chosen))]]
 
     def __iter__(self) -> Iterator[Node]:
         return compress(self._register.nodes, self._mask)

@@ -9,11 +9,10 @@ import functools
 from collections.abc import Sequence
 from enum import Enum
 from itertools import compress
-from operator import attrgetter
 from typing import TYPE_CHECKING, overload
 
 from swarmproxy.errors import ConfigError, NoNodeFits
-from swarmproxy.scheduler.crowd import column
+from swarmproxy.scheduler.crowd import Crowd, column, identity, where
 from swarmproxy.scheduler.loads import LOAD_OF_NOTHING, is_countable, loads
 from swarmproxy.scheduler.resources import Demand, demand_of, load, shortage
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 _WEIGHT_SHIFT = 40  # a point of weight outweighs any number of containers
 _NO_ROOM = 1 << 80  # the key of a node that will not do
-_identity = attrgetter("name", "id")
 
 HEALTH_FACTOR = 10  # one point of health outweighs ten per cent of memory or CPU
 
@@ -74,14 +72,13 @@ def rank(
     if not keys:
         raise NoNodeFits("no resources available to schedule container")
     if strategy is Strategy.RANDOM:
-        return shuffle(list(fitting)) if shuffle else sorted(fitting, key=_identity)
+        return shuffle(list(fitting)) if shuffle else sorted(fitting, key=identity)
     names = spec.image_names if prefer_holders else ()
+    return Preferred(fitting, keys, where(fitting, f"has image {names}", _has_one_of(names)) if names else ())
 
-    def tie(node: Node) -> tuple[bool, str, str]:
-        held = node.names_of_images if names else ()
-        return not any(name in held for name in names), node.name, node.id
 
-    return Preferred(fitting, keys, tie if names else _by_identity)
+def _has_one_of(names: Sequence[str]) -> Callable[[Node], bool]:
+    return lambda node: any(name in node.names_of_images for name in names)
 
 
 def _key(demand: Demand, strategy: Strategy, overcommit_percent: int, node: Node) -> int:
@@ -106,19 +103,28 @@ def _keys(demand: Demand, strategy: Strategy, overcommit_percent: int, register:
 
 
 class Preferred(Sequence["Node"]):
-    """Nodes, best first: those with the lowest key, and of several the first by `tie`.
+    """Nodes, best first: those with the lowest key, of several those that hold the image, of these the first by name.
 
     The best is found without putting the others in order, which nobody asks for as a rule.
     """
 
-    def __init__(
-        self, nodes: Sequence[Node], keys: Sequence[int], tie: Callable[[Node], tuple[bool, str, str]]
-    ) -> None:
+    def __init__(self, nodes: Sequence[Node], keys: Sequence[int], holders: Sequence[Node]) -> None:
         self._nodes = nodes
         self._keys = keys
-        self._tie = tie
+        self._holders = holders
         least = min(keys)
-        self._best = min(compress(nodes, map(least.__eq__, keys)), key=tie)
+        chosen = bytes(map(least.__eq__, keys))
+        if isinstance(nodes, Crowd):
+            self._best = nodes.first(chosen, holders)
+        else:
+            self._best = min(compress(nodes, chosen), key=self._tie)
+
+    def _tie(self, node: Node) -> tuple[bool, str, str]:
+        return node.id not in self._ids_of_holders, node.name, node.id
+
+    @functools.cached_property
+    def _ids_of_holders(self) -> frozenset[str]:
+        return frozenset(node.id for node in self._holders)
 
     @functools.cached_property
     def _ordered(self) -> list[Node]:
@@ -145,7 +151,3 @@ def weight_of(demand: Demand, node: Node, strategy: Strategy, *, overcommit_perc
         return 0
     factor = HEALTH_FACTOR if strategy is Strategy.BINPACK else -HEALTH_FACTOR
     return load(demand, node, overcommit_percent=overcommit_percent) + factor * node.health
-
-
-def _by_identity(node: Node) -> tuple[bool, str, str]:
-    return False, node.name, node.id

@@ -86,6 +86,7 @@ def test_always_current(changes: list[tuple[int, str, bool]]) -> None:
             assert {node.id: node for node in nodes} == expected
             assert len(nodes) == len(expected)
             assert all(of.nodes.engine(node).id == node.id for node in nodes)
+            assert set(of.nodes.platforms()) == {node.platform for node in nodes if node.healthy} - {""}
 
 
 def test_only_what_changed() -> None:

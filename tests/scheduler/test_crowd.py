@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmproxy.model.node import Node
-from swarmproxy.scheduler.crowd import MAX_QUESTIONS, Crowd, Register, column, where
+from swarmproxy.scheduler.crowd import MAX_QUESTIONS, Crowd, Register, column, identity, where
 
 CHANGES = st.lists(
-    st.tuples(st.sampled_from(["add", "replace", "take out", "ask", "ask", "read"]), st.integers(0, 9)), max_size=40
+    st.tuples(st.sampled_from(["add", "replace", "take out", "ask", "ask", "read", "first"]), st.integers(0, 9)),
+    max_size=40,
 )
 
 
@@ -47,6 +48,15 @@ def test_register(changes: list[tuple[str, int]]) -> None:
             assert list(found) == expected
             assert len(found) == len(expected)
             assert bool(found) is bool(expected)
+        elif what == "first" and (some := asked(plain, number)):
+            found, chosen = asked(crowd, number), bytes(each.containers % 3 > 0 for each in some)
+            assert isinstance(found, Crowd)
+            if any(chosen):
+                few = where(found, "large", lambda each: each.containers > 6)
+                fitting = [each for each, is_chosen in zip(some, chosen, strict=True) if is_chosen]
+                assert found.first(chosen, ()) == min(fitting, key=identity)
+                large = [each for each in fitting if each.containers > 6]
+                assert found.first(chosen, few) == min(large or fitting, key=identity)
         elif what == "read":
             read = column(asked(crowd, number), "containers", lambda each: each.containers)
             assert read == [each.containers for each in asked(plain, number)]
