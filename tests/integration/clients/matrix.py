@@ -41,7 +41,7 @@ the same with and without TLS on both sides; else it is plain / TLS.
 
 {UNKNOWN} is `page not found`. A 4xx or 5xx is the engine's own answer where the request names what is not there: a
 registry that does not answer, a plugin that nobody installed, a checkpoint on an engine that is not experimental.
-Swarm mode is answered as by an engine that is in no swarm.
+Swarm mode is answered as by an engine that is in no swarm, which these are; where members form one, its leader answers.
 
 A test compares this file with what is answered now. It is written by
 
