@@ -284,10 +284,11 @@ def _port(text: str, default: int) -> int:
 
 
 def _message(body: bytes) -> str:
-    """Return what an engine says of a refusal, in one line."""
+    """Return what an engine, or Go's server where it speaks TLS and we do not, says of a refusal, in one line."""
+    message = body[:200].decode(errors="replace").strip()
     with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-        return msgspec.json.decode(body, type=dict[str, str]).get("message", "")[:200]
-    return "no reason given"
+        message = msgspec.json.decode(body, type=dict[str, str]).get("message", "")[:200]
+    return message if message.isprintable() and message else "no reason given"
 
 
 def _reason(error: BaseException) -> str:

@@ -7,7 +7,7 @@ to lead goes on where the last one stopped.
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,8 @@ class Forming:
         self._apart: frozenset[str] = frozenset()  # marks of swarms that were taken apart
         self._short_since: float | None = None  # too few managers
         self._interfaces: dict[str, str] = {}  # what a client told of all members alike
+        self._list_at = 0.0  # when to look at the swarm's own list again, though nobody seems to be missing
+        self._strays: dict[Engine, float] = {}  # nodes that the swarm does not list, and since when
         self._problem = ""
         cluster.swarms.on_change.append(self._wake.set)
 
@@ -182,8 +184,11 @@ class Forming:
             raise Unavailable(f"nobody can join the swarm of {swarm.title}: none of the nodes manages it")
         newcomers = [each for each in self._cluster.healthy() if _is_free(each) and self._may_join(each)]
         parted = self._parting.due()
-        if self._is_short(swarm) or newcomers:
+        now = asyncio.get_running_loop().time()
+        if self._is_short(swarm) or newcomers or now >= self._list_at:
             nodes = await list_nodes(swarms)
+            self._list_at = now + max(self._after_s, LOOK_S)
+            await self._have_strays_leave(swarm, {node.id for node in nodes}, now)
             made = self._to_be_managers(nodes, swarm, newcomers)
             if newcomers:
                 await self._join(newcomers, made, nodes, await read_tokens(swarms))
@@ -273,6 +278,21 @@ class Forming:
             if part is not None and self._leads():
                 await change_node(self._cluster.swarms, by_id[part.node_id], Role="manager")
                 log.info("node promoted to a manager of the swarm", extra={"engine": engine.name})
+
+    async def _have_strays_leave(self, swarm: Swarm, listed: Collection[str], now: float) -> None:
+        """Have workers leave that the swarm does not list any more, which do not notice: they join again then."""
+        astray = [
+            each
+            for each in swarm.engines
+            if (part := part_of(each)) is not None and not part.is_manager and part.node_id not in listed
+        ]
+        self._strays = {each: self._strays.get(each, now) for each in astray}
+        for_good = [each for each, since in self._strays.items() if now - since >= self._after_s]
+        if not for_good:
+            return
+        for each, _ in (await let_go([each for each in for_good if each.state is State.HEALTHY])).done:
+            log.warning("node left a swarm that does not list it any more", extra={"engine": each.name})
+            self._parting.forget(each)
 
     # -- which member
 

@@ -99,6 +99,12 @@ def test_forming(group: tuple[Group, Fleet], start_manager: StartManager) -> Non
     replica.wait_until(lambda: roles(third) == {**three, "form-4": "worker"}, "a worker")
     onlooker.wait(healthy=4)
 
+    # A worker that somebody took off the swarm's list does not notice; it joins anew.
+    before = part(fourth)["NodeID"]
+    assert replica.request("DELETE", f"/nodes/{before}?force=1")[0] == 200
+    replica.wait_until(lambda: roles(third) == {**three, "form-4": "worker"}, "the worker again")
+    assert part(fourth)["NodeID"] != before
+
     # The swarm's leader is taken off the list.
     managers.store.remove(key(first))
     left = dict.fromkeys(("form-2", "form-3", "form-4"), "manager")
@@ -120,12 +126,14 @@ def test_forming(group: tuple[Group, Fleet], start_manager: StartManager) -> Non
     assert post(replica, "/swarm/leave?force=1")[0] == 503
 
     # Two swarms that somebody made are told apart, and left alone.
+    replica.stop()
     for engine in (second, third):
         assert post(engine, "/swarm/init", ListenAddr="0.0.0.0:2377", AdvertiseAddr=engine.cable.ip)[0] == 200
-    status, answer = post(replica, "/swarm/init")
+    confused = start_manager([second, third, fourth], arguments=AUTO)
+    status, answer = post(confused, "/swarm/init")
     assert (status, "form-2; form-3" in answer["message"]) == (409, True)
     assert states([fourth]) == {"inactive"}
 
-    logs = leader.log + replica.log + onlooker.log
+    logs = leader.log + replica.log + onlooker.log + confused.log
     assert not [each for each in secrets if each in logs]
     assert "Traceback" not in logs
