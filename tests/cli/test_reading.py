@@ -12,6 +12,7 @@ from swarmproxy.cli.reading import ManageFlags, read_settings
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.errors import ConfigError, SwarmError
 from swarmproxy.settings import FILTERS, Listen, Settings, Tls
+from tests.hosts.certificates import Certificates
 
 TLS = "--tls --tlscert c --tlskey k"
 VERIFY = "--tlsverify --tlscert c --tlskey k --tlscacert a"
@@ -333,3 +334,16 @@ def test_state_file(tmp_path: Path) -> None:
         _read("--state-file /no/such/state.json a:1")
     with pytest.raises(ConfigError, match=r"^--state-file is of one manager: with --replication, the store keeps"):
         _read(f"--state-file {tmp_path}/s --replication --advertise m:2 etcd://h")
+
+
+def test_managers_of_a_swarm_are_engines(certificates: Certificates) -> None:
+    """swarm:// asks managers with the files for engines, unless it is given others."""
+    ours, others = certificates.client, certificates.stranger
+    engine = f"--engine-tlsverify --engine-tlscacert {ours.ca} --engine-tlscert {ours.cert} --engine-tlskey {ours.key}"
+    files = {"swarm.cacertfile": str(ours.ca), "swarm.certfile": str(ours.cert), "swarm.keyfile": str(ours.key)}
+    assert _read(f"{engine} swarm://a:2377").discovery_options == files
+    assert _read(f"{engine} a:2376").discovery_options == {}
+    given = f"--discovery-opt swarm.cacertfile={others.ca}"
+    assert _read(f"{engine} {given} swarm://a:2377").discovery_options == {"swarm.cacertfile": str(others.ca)}
+    with pytest.raises(ConfigError, match=r"swarm\.mode=auto forms a swarm"):
+        _read("--cluster-opt swarm.mode=auto swarm://a:2377")
