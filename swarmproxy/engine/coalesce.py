@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -20,12 +19,14 @@ class Coalescer(Generic[T]):
     keys are worked on at once; tasks exist only while there is work.
     """
 
+    __slots__ = ("_busy", "_limit", "_name", "_tasks", "_wanted", "_work")  # there are several for each engine
+
     def __init__(self, work: Callable[[str], Awaitable[T]], *, limit: int, name: str) -> None:
         self._work = work
         self._limit = limit
         self._name = name
         self._tasks: asyncio.TaskGroup | None = None
-        self._wanted: OrderedDict[str, asyncio.Future[T]] = OrderedDict()
+        self._wanted: dict[str, asyncio.Future[T]] = {}  # in the order in which they are worked on
         self._busy: set[str] = set()
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
@@ -36,7 +37,7 @@ class Coalescer(Generic[T]):
     def close(self, reason: str) -> None:
         """Take no more work; who waits gets EngineUnreachable. What is under way ends with its group."""
         self._tasks = None
-        wanted, self._wanted = self._wanted, OrderedDict()
+        wanted, self._wanted = self._wanted, {}
         for future in wanted.values():
             if not future.done():
                 future.set_exception(EngineUnreachable(reason))
@@ -54,7 +55,7 @@ class Coalescer(Generic[T]):
             future = self._wanted[key] = asyncio.get_running_loop().create_future()
             future.add_done_callback(_look_at)
         if urgent:
-            self._wanted.move_to_end(key, last=False)
+            self._wanted = {key: future, **self._wanted}
         if key not in self._busy and len(self._busy) < self._limit:
             self._start(key)
         return future
