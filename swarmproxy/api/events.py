@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from swarmproxy.api.forwarding import exchange_of
 from swarmproxy.api.requests import cluster_of, version_of
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster
@@ -16,6 +17,7 @@ from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.apiversion import DEFAULT
 from swarmproxy.model.event import Event, EventQuery, dress, from_engine
+from swarmproxy.wire.relay import Exchange
 
 router = APIRouter()
 REPLAY_TIMEOUT_S = 30.0
@@ -25,10 +27,11 @@ REPLAY_TIMEOUT_S = 30.0
 async def events(request: Request) -> StreamingResponse:
     """Stream the events of all nodes, one JSON object a line."""
     query = EventQuery.parse(dict(request.query_params), now_ns=time.time_ns(), version=version_of(request))
-    return StreamingResponse(_lines(cluster_of(request), query), media_type="application/json")
+    lines = _lines(cluster_of(request), query, exchange_of(request.scope))
+    return StreamingResponse(lines, media_type="application/json")
 
 
-async def _lines(cluster: Cluster, query: EventQuery) -> AsyncIterator[bytes]:
+async def _lines(cluster: Cluster, query: EventQuery, exchange: Exchange) -> AsyncIterator[bytes]:
     """Yield event lines: what engines remember since `since`, then live ones until `until` or the client leaves.
 
     The live stream is opened before the past is asked for, so that nothing falls between the two; what comes
@@ -43,6 +46,8 @@ async def _lines(cluster: Cluster, query: EventQuery) -> AsyncIterator[bytes]:
                 yield line
         if query.until_ns is not None and query.until_ns <= time.time_ns():
             return
+        if not told and query.until_ns is None:  # nothing has to be looked at once more: straight to the client
+            subscription.push = exchange.push
         async for batch in _until(subscription, query.until_ns):
             yield b"".join(line for event, line in batch if not told or event.mark not in told)
     finally:

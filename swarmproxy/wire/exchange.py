@@ -301,6 +301,17 @@ class AsgiExchange:
         else:
             raise RuntimeError(f"ASGI message {message['type']} is out of order")
 
+    def push(self, body: bytes) -> bool:
+        """Send a part of the body at once, without waiting; return whether the client takes it just now.
+
+        Only between two messages of `send`.
+        """
+        if self.connection.write_paused or self.gone or self.answer_ended or not self.answer_begun:
+            return False
+        self.moving = True
+        self._send_body(body, last=False)
+        return True
+
     def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         lines = [status_line(status)]
         if status >= 500:

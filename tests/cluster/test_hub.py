@@ -4,6 +4,8 @@ import asyncio
 import json
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarmproxy.cluster.hub import Hub, Subscription, Telling
 from swarmproxy.model.event import Event, EventQuery, Origin
@@ -70,6 +72,47 @@ async def test_waiting() -> None:
             asyncio.get_running_loop().call_soon(hub.publish, event(number), NODE)
             [(told, _)] = await anext(batches)
             assert told.time_ns == number
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.booleans()), max_size=12), st.booleans())
+def test_pushed(batches: list[tuple[int, bool, bool]], filtered: bool) -> None:
+    """Whether a reader takes what is pushed or has it queued, it gets each event it asked for once, and in order."""
+    query = EventQuery.parse({"filters": '{"event":["die"]}'} if filtered else {}, now_ns=0)
+    got: list[bytes] = []
+    takes = True
+
+    def push(text: bytes) -> bool:
+        if takes:
+            got.append(text)
+        return takes
+
+    async def play() -> list[int]:
+        nonlocal takes
+        hub, number, expected = Hub(), 0, list[int]()
+        reader = hub.subscribe(query)
+        reader.push = push
+
+        async def read() -> None:
+            async for batch in reader.batches():
+                await asyncio.sleep(0)  # being sent: nothing may overtake it
+                got.append(b"".join(line for _, line in batch))
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(read())
+            for count, taken, pauses in batches:
+                takes = taken
+                for _ in range(count):
+                    number += 1
+                    hub.publish(event(number, "die" if number % 3 else "start"), NODE)
+                    if number % 3 or not filtered:
+                        expected.append(number)
+                if pauses:
+                    await asyncio.sleep(0)
+            hub.close()
+        return expected
+
+    expected = asyncio.run(play())
+    assert [json.loads(line)["timeNano"] for line in b"".join(got).splitlines()] == expected
 
 
 async def test_slow_reader() -> None:

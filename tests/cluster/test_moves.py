@@ -54,9 +54,8 @@ async def test_rescheduled(daemons: list[MovingDaemon]) -> None:
         assert [each.engine.name for each in cluster.index.newest_first()] == ["node-1"]
         with pytest.raises(SwarmError):
             cluster.find(old.container.id)
-        [event] = [
-            event for batch in [await anext(told.batches())] for event, _ in batch if event.action == "reschedule"
-        ]
+        cluster.hub.close()
+        [event] = [event async for batch in told.batches() for event, _ in batch if event.action == "reschedule"]
         assert (event.attributes["from"], event.attributes["to"]) == ("node-0", "node-1")
 
 
