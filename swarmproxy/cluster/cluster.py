@@ -155,6 +155,7 @@ class Cluster:
         if engine.name != name:
             engine.on_change = functools.partial(self._engine_changed, engine, engine.name)
             self.index.touch(engine)
+            self.networks.kept.clear()
 
     def left(self, engine: Engine) -> None:
         """See Members: nothing of the engine is shown from now on."""

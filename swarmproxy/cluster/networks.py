@@ -1,7 +1,7 @@
 """Every network of the cluster by what a client may call it: id, unique prefix, name, `node/name`."""
 
 import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,6 +40,7 @@ class NetworkIndex:
         self._by_label: dict[tuple[str, str], dict[str, int]] = {}  # (key, value): likewise
         self._ids: list[str] = []
         self._making: set[str] = set()
+        self.kept: dict[Hashable, bytes] = {}  # what readers have made of all networks; emptied when any changes
         self._removed: dict[str, None] = {}  # the latest, oldest first
 
     def replace(self, engine: Engine, before: Mapping[str, Network], after: Mapping[str, Network]) -> None:
@@ -54,6 +55,7 @@ class NetworkIndex:
     def _put(self, engine: Engine, network: Network) -> None:
         if network.id in self._removed:
             return
+        self.kept.clear()
         holders = self._by_id.get(network.id)
         if holders is None:
             holders = self._by_id[network.id] = {}
@@ -68,6 +70,7 @@ class NetworkIndex:
         holders = self._by_id.get(network.id)
         if holders is None or engine not in holders:
             return
+        self.kept.clear()
         network = holders.pop(engine)  # engines differ in what they say of a network that they share
         if not holders:
             del self._by_id[network.id]

@@ -193,3 +193,12 @@ def test_changes_while_it_is_sent() -> None:
     told = asyncio.run(read())
     assert len(told) == len(set(told))
     assert {f"{number:02x}" for number in range(3, 17)} <= set(told)
+
+
+def test_renamed() -> None:
+    """What readers made of the networks is made anew when a node has another name."""
+    members = Members()
+    kept = members.cluster.networks.kept
+    kept["made"] = b"node-0/bridge"
+    members.act("rename", 0, 3)
+    assert not kept

@@ -160,6 +160,8 @@ def test_law(readings: list[tuple[Engine, Mapping[str, Network]]]) -> None:
     for at, after in readings:
         made.replace(at, known.get(at, {}), after)
         known[at] = after
+        now = b" ".join(repr((each.network, [engine.name for engine in each.engines])).encode() for each in made)
+        assert made.kept.setdefault("all", now) == now
     told = [(at, each) for at, listed in known.items() for each in listed.values()]
     assert {held.network.id for held in made} == {each.id for _, each in told}
     assert set(made.names()) == {each.name for _, each in told}
