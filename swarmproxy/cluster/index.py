@@ -7,6 +7,7 @@ from swarmproxy.cluster.ordered import Ordered
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, Conflict, NotFound
 from swarmproxy.model.container import Container
+from swarmproxy.model.names import few_of
 
 __all__ = ["Index", "Located"]
 
@@ -115,7 +116,7 @@ class Index:
         if named := self._by_name(text.removeprefix("/")):
             if one := _as_one(named):
                 return one
-            titles = ", ".join(f"{each.title} ({each.container.id[:SHORT_ID_LENGTH]})" for each in named)
+            titles = few_of(f"{each.title} ({each.container.id[:SHORT_ID_LENGTH]})" for each in named)
             raise Conflict(f"container name {text} is ambiguous: it may be {titles}")
         if task := self._task(text.removeprefix("/")):
             return task

@@ -53,7 +53,7 @@ def test_not_found(text: str) -> None:
 
 
 def test_ambiguous_name() -> None:
-    """A name on two nodes is ambiguous and its candidates are named; with the node it is not."""
+    """A name on several nodes is ambiguous and the first few candidates are named; with the node it is not."""
     index = Index()
     index.put(member(1), container("abc", "web"))
     index.put(member(2), container("def", "web"))
@@ -63,6 +63,10 @@ def test_ambiguous_name() -> None:
         "container name web is ambiguous: it may be node-1/web (abc000000000), node-2/web (def000000000)"
     )
     assert index.find("node-2/web").container.id.startswith("def")
+    for number in range(3, 20):
+        index.put(member(number), container(f"f{number:02}", "web"))
+    with pytest.raises(Conflict, match=r"may be node-1/web \(abc000000000\)(, [^,]*){4}, …$"):
+        index.find("web")
 
 
 def test_ambiguous_prefix() -> None:
