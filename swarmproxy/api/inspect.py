@@ -16,11 +16,15 @@ def with_node(body: bytes, engine: Engine, book: NodeBook) -> bytes:
     All other members stay as the engine sent them, also those we do not know.
     Source: classic Swarm 1.2, api/handlers.go; `Node` has classic's members.
     """
+    node = msgspec.json.encode(node_of(engine, book))
+    text = body.strip()
+    if text.startswith(b'{"') and text.endswith(b"}") and b'"HostIp"' not in text and b'"Node"' not in text:
+        return b'%b,"Node":%b}\n' % (text[:-1], node)  # as a rule: there is nothing to be replaced
     members = _members.decode(body)
     settings = members.get("NetworkSettings")
     if settings is not None:
         members["NetworkSettings"] = _with_address(settings, engine)
-    members["Node"] = msgspec.Raw(msgspec.json.encode(node_of(engine, book)))
+    members["Node"] = msgspec.Raw(node)
     return msgspec.json.encode(members) + b"\n"
 
 
