@@ -83,13 +83,14 @@ class Items:
         self.text = b"".join(self._pieces)
 
 
-def items_of(block: Block, style: NameStyle, *, all_states: bool, now_ns: int) -> bytes:
+def items_of(block: Block, style: NameStyle, *, all_states: bool, now_ns: int, keeps: bool = True) -> bytes:
     """Return the items of the containers of `block`, or of those that run on nodes that answer, joined by commas."""
     key = style, all_states
     items: Items | None = block.kept.get(key)
     if items is None:
         items = Items([row for row in block.rows if all_states or _runs(row)], style, now_ns)
-        block.keep(key, items)
+        if keeps:
+            block.keep(key, items)
     return items.at(now_ns)
 
 
@@ -97,6 +98,7 @@ def _runs(located: Located) -> bool:
     return located.container.state in RUNNING_STATES and located.engine.state is State.HEALTHY
 
 
+MOST_KEPT = 100_000  # containers; the items of more would take more memory than they are worth
 AT_ONCE = 8  # blocks that are answered in one piece; more are sent one by one, and others are served meanwhile
 
 
@@ -118,12 +120,13 @@ async def _pieces(
     """
     opening = b"["
     last: Key | None = None
+    keeps = len(newest) <= MOST_KEPT
     while (block := next(newest.blocks(last), None)) is not None:
         first = bisect.bisect_right(block.rows, last, key=key_of) if last is not None else 0
         if first:  # the block has been joined with one that was sent already
             block = Block(block.rows[first:])
         last = key_of(block.rows[-1])
-        if text := items_of(block, style, all_states=all_states, now_ns=clock_ns()):
+        if text := items_of(block, style, all_states=all_states, now_ns=clock_ns(), keeps=keeps):
             yield opening
             yield text
             opening = b","

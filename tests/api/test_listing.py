@@ -195,6 +195,20 @@ def test_changes_while_it_is_sent() -> None:
     assert {f"{number:02x}" for number in range(3, 17)} <= set(told)
 
 
+def test_not_kept() -> None:
+    """Of a list that is too long to be kept, nothing is, and it reads the same."""
+    members = Members()
+    for number in range(3):
+        members.act("put", number, 0)
+    [block] = members.cluster.index.newest.blocks()
+    texts = [
+        listing.items_of(block, NameStyle.BOTH, all_states=True, now_ns=members.now_ns, keeps=keeps)
+        for keeps in (False, True)
+    ]
+    assert texts[0] == texts[1]
+    assert len(block.kept) == 1  # by the second look
+
+
 def test_renamed() -> None:
     """What readers made of the networks is made anew when a node has another name."""
     members = Members()
