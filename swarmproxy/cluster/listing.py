@@ -10,6 +10,8 @@ from swarmproxy.model.container import Container
 from swarmproxy.model.listing import ContainerQuery, Place, order, select
 from swarmproxy.model.narrowing import Clue, Mentions
 
+ID_LENGTH = 64  # of every container's
+
 
 def listed(cluster: Cluster, query: ContainerQuery) -> list[Located]:
     """Return the containers that `query` shows, newest first.
@@ -47,10 +49,18 @@ def _candidates(cluster: Cluster, query: ContainerQuery) -> Iterator[Located]:
         )
     elif query.clue is None:
         yield from index.newest
+    elif isinstance(query.clue, Mentions) and query.clue.name == "id" and _are_whole(query.clue.needs):
+        named = (index.by_id[need] for need in query.clue.needs if need in index.by_id)
+        yield from sorted(named, key=lambda row: order(row.container))
     else:
         for block in index.newest.blocks():
             for place in _places(block, query.clue):
                 yield block.rows[place]
+
+
+def _are_whole(ids: tuple[str, ...]) -> bool:
+    """Return whether each of `ids` can be part of no other."""
+    return all(len(each) == ID_LENGTH for each in ids)
 
 
 def _places(block: Block, clue: Clue) -> list[int]:

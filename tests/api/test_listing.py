@@ -101,6 +101,8 @@ FILTERS: list[dict[str, list[str]]] = [
     {"id": ["0"]},
     {"id": ["^0a", "1"]},
     {"id": ["0a".ljust(64, "0")]},
+    {"id": ["03".ljust(64, "0"), "04".ljust(64, "0"), "ff".ljust(64, "0")]},
+    {"id": ["03".ljust(64, "0"), "4"]},
     {"name": ["web"]},
     {"name": ["^/db-1"]},
     {"name": [r"a\.b", "^/?web$"]},
