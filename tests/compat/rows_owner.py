@@ -281,7 +281,7 @@ async def gone_client() -> None:
     """What it asked of an engine ends there, too."""
     daemon = Daemon()
     container = daemon.put("c")
-    daemon.hangs.add(f"/containers/{container}/logs")
+    daemon.stalls.add(f"/containers/{container}/logs")
     async with swarm(daemon) as manager:
         request = manager.client.build_request("GET", "/containers/c/logs?follow=1")
         async with asyncio.TaskGroup() as tasks:

@@ -34,6 +34,7 @@ class ScriptedEngine:
         self.answers: dict[str, tuple[int, bytes]] = {}  # paths that are answered otherwise
         self.slow_s: dict[str, float] = {}  # paths that are answered late
         self.cut: set[str] = set()  # paths whose answer ends in the middle
+        self.stalls: set[str] = set()  # paths whose answer begins and does not go on
         self.hanging = 0  # requests of which somebody waits for the answer in vain
         self.frozen = False  # takes connections and says nothing, and its streams fall silent
         self.remembers = True  # its events can be replayed
@@ -177,7 +178,9 @@ class ScriptedEngine:
         self.requests.append(f"{method} {path}")
         self.bodies.append(body)
         self.headers.append(headers)
-        if self.frozen or path in self.hangs:
+        if self.frozen or path in self.hangs or path in self.stalls:
+            if path in self.stalls:
+                writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             self.hanging += 1
             try:
                 await reader.read()
