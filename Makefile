@@ -38,6 +38,7 @@ bench: $(VENV)/ready ## measure, against a direct engine and HAProxy, and member
 	@$(PYTHON) -m benchmarks
 
 bench-large: $(VENV)/ready ## measure with up to 10,000 simulated engines, and rewrite docs/performance*
+	@$(PACKAGES) benchmarks
 	@$(PYTHON) -m benchmarks.large --docs
 
 bench-scheduling: $(VENV)/ready ## measure placements among up to 10,000 nodes, and rewrite docs/scheduling.*

@@ -42,7 +42,7 @@ frontend clients
     bind 127.0.0.1:{port}{tls}
     default_backend engines
 backend engines
-    server engine 127.0.0.1:{engine}{tls}
+    server engine {engine}{tls}
 """
 
 
@@ -107,7 +107,8 @@ def set_up(plan: Plan) -> Iterator[list[Target]]:
                 continue
             port = free_port()
             if name == HAPROXY:
-                config = _write_haproxy_config(plan, port, engine)
+                config = plan.logs / f"haproxy{suffix}.cfg"
+                write_haproxy_config(config, port, f"127.0.0.1:{engine}", plan.certificates)
                 child = start((find_haproxy(), "-db", "-f", config), name)
             else:
                 child = start(_manager_command(plan, name, port, engine), name)
@@ -118,12 +119,10 @@ def set_up(plan: Plan) -> Iterator[list[Target]]:
         yield targets
 
 
-def _write_haproxy_config(plan: Plan, port: int, engine: int) -> Path:
-    made = plan.certificates
+def write_haproxy_config(path: Path, port: int, engine: str, made: Certificates | None) -> None:
+    """Tell HAProxy to listen on `port`, and to pass on to the address `engine`."""
     tls = f" ssl crt {made.bundle} ca-file {made.ca} verify required alpn http/1.1" if made else ""
-    path = plan.logs / ("haproxy-tls.cfg" if plan.certificates else "haproxy.cfg")
     path.write_text(HAPROXY_CONFIG.format(port=port, engine=engine, tls=tls))
-    return path
 
 
 def _manager_command(plan: Plan, name: str, port: int, engine: int) -> list[str]:

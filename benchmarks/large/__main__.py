@@ -17,6 +17,7 @@ from benchmarks.large.measure import Plan, measure
 from benchmarks.large.report import Results, median_of, misses, plots, ratios, regressions, table, write_docs
 from benchmarks.large.stand import OUR_MANAGER
 from benchmarks.rows import OTHER, OURS
+from benchmarks.stand import StandError, find_haproxy
 
 SIZES = "10x30,100x30,1000x30,10000x30"
 CHECKED = "10x30,1000x30"
@@ -40,6 +41,16 @@ def parse_sizes(text: str) -> tuple[tuple[int, ...], int]:
     if len(containers) != 1:
         raise click.UsageError("all sizes have the same number of containers on an engine")
     return tuple(sorted(sizes)), containers.pop()
+
+
+def has_haproxy() -> bool:
+    """Return whether HAProxy is there, and say so if its column stays empty."""
+    try:
+        find_haproxy()
+    except StandError as error:
+        click.echo(error, err=True)
+        return False
+    return True
 
 
 @click.command()
@@ -82,6 +93,7 @@ def main(
         idle_s=idle_s or (2.0 if quick or check else 60.0),
         readers=100 if quick else 1000,
         burst=1000 if quick else 100_000,
+        haproxy=has_haproxy(),
         faults=not check,  # what they cost is no matter of ratios
         logs=logs,
         tell=show_progress,
@@ -92,7 +104,9 @@ def main(
     for number in range(ROUNDS if check else 1):
         rounds.append({})
         for size in engines:
-            rounds[-1][size], failed = measure(size, replace(plan, logs=logs / str(number)))
+            # What stands before one engine costs the same in a large fleet.
+            this = replace(plan, logs=logs / str(number), haproxy=plan.haproxy and size == engines[0])
+            rounds[-1][size], failed = measure(size, this)
             failures += failed
     found = rounds[-1]
     show_progress("")

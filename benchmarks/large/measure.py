@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from statistics import median
 from benchmarks.fleet.control import Ask
 from benchmarks.jobs import Job, Kind
 from benchmarks.large.benches import CREATES, REMOVE, REQUESTS, STREAMS, TOP, Bench, Scene
-from benchmarks.large.stand import Fleet, Ready, kill, look, start_fleet, start_manager
+from benchmarks.large.stand import Fleet, Ready, kill, look, start_fleet, start_haproxy, start_manager
 from benchmarks.processes import Child
+from benchmarks.rows import DIRECT
 from benchmarks.runner import BenchError, Load, Sample, start_load, take_sample
 from benchmarks.stand import StandError, Target
 
-DIRECT = "direct"
 FLAG_DEADLINE_S = 30.0
 FLAG_POLL_S = 0.25
 SETTLE_S = 0.3
@@ -37,6 +37,7 @@ class Plan:
     readers: int
     burst: int
     faults: bool
+    haproxy: bool
     logs: Path
     tell: Callable[[str], object]
 
@@ -46,15 +47,19 @@ def measure(size: int, plan: Plan) -> tuple[Samples, list[str]]:
     samples: Samples = {}
     failures: list[str] = []
     for name, command in plan.managers.items():
+        is_first = name == next(iter(plan.managers))
         directory = plan.logs / f"{size}-{name}"
         directory.mkdir(parents=True)
         try:
             with ExitStack() as stack:
                 fleet = stack.enter_context(start_fleet(size, plan.containers, directory))
                 load = stack.enter_context(start_load(directory, None, str(fleet.control_path)))
+                peers = [fleet.direct()] if is_first else []
+                if is_first and plan.haproxy:
+                    peers.append(stack.enter_context(start_haproxy(fleet, directory)))
                 plan.tell(f"{size:,} engines: {name} starts")
                 ready = stack.enter_context(start_manager(name, command, fleet, directory / "manager.log"))
-                round_ = _Round(plan, fleet, load, ready, samples, failures)
+                round_ = _Round(plan, fleet, load, ready, peers, samples, failures)
                 round_.run()
         except (StandError, RuntimeError, OSError) as error:
             failures.append(f"{size} engines, {name}: {error}")
@@ -65,13 +70,21 @@ class _Round:
     """All measurements of one manager."""
 
     def __init__(
-        self, plan: Plan, fleet: Fleet, load: Load, ready: Ready, samples: Samples, failures: list[str]
+        self,
+        plan: Plan,
+        fleet: Fleet,
+        load: Load,
+        ready: Ready,
+        peers: Sequence[Target],
+        samples: Samples,
+        failures: list[str],
     ) -> None:
         self._plan = plan
         self._fleet = fleet
         self._load = load
         self._ready_s = ready.seconds
         self._target = ready.target
+        self._peers = peers
         self._samples = samples
         self._failures = failures
         assert ready.target.child is not None
@@ -114,8 +127,9 @@ class _Round:
         """Run each bench, and beside it the same against an engine alone."""
         for bench in benches:
             self._one(bench)
-            if bench.direct is not None and DIRECT not in self._samples.get(bench.key, {}):
-                self._run(bench.key, bench.direct(self._scene), self._fleet.direct())
+            for peer in self._peers:
+                if bench.direct is not None and (peer.name == DIRECT or bench.passes_haproxy):
+                    self._run(bench.key, bench.direct(self._scene), peer)
 
     def _one(self, bench: Bench) -> None:
         self._run(bench.key, bench.make(self._scene), self._target)

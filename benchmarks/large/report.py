@@ -4,10 +4,11 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.large.measure import DIRECT, Samples
+from benchmarks.large.measure import Samples
 from benchmarks.large.rows import ROWS, Figure, Row
 from benchmarks.plot import draw
 from benchmarks.report import MOST_WORSE, Ratios, worse_by
+from benchmarks.rows import DIRECT, HAPROXY
 
 NO_NUMBER = "-"
 CALIBRATING = "ping"  # the bench whose direct figure stands for the machine where a row has no peer
@@ -61,8 +62,8 @@ def _short(value: float) -> str:
 def table(results: Results, names: Sequence[str], *, rows: Iterable[Row] = ROWS) -> str:
     """Return all rows at all sizes as a Markdown table. Processor time, ratio and goals are those of the first name."""
     judged = names[0]
-    header = ["", "engines", *names, "rate /s", "CPU µs", "direct", "× direct", "classic", "goal", ""]
-    lines = [header, ["---", *["---:"] * (len(names) + 6), "---", "---"]]
+    header = ["", "engines", *names, "rate /s", "CPU µs", "direct", "× direct", "HAProxy", "classic", "goal", ""]
+    lines = [header, ["---", *["---:"] * (len(names) + 7), "---", "---"]]
     for row in rows:
         title = row.title
         for size, samples in results.items():
@@ -83,12 +84,17 @@ def _rest(row: Row, size: int, samples: Samples, judged: str) -> list[str]:
     return [
         f"{sample['rate']:,.0f}" if per_operation and "rate" in sample else "",
         f"{sample['cpu_us']:,.0f}" if per_operation and "cpu_us" in sample else "",
-        "" if direct is None else _short(direct) if row.figure is Figure.LATENCY else f"{direct:,.0f}",
+        _peer_cell(row, direct),
         "" if direct is None or ours is None else f"{ours / direct:.2f}",
+        _peer_cell(row, value_of(row, samples, HAPROXY)),
         "" if classic is None else f"{classic:,g}",
         ", ".join(map(str, goals)),
         ("ok" if all(goal.is_met(sample) for goal in goals) else "MISS") if goals else "",
     ]
+
+
+def _peer_cell(row: Row, value: float | None) -> str:
+    return "" if value is None else _short(value) if row.figure is Figure.LATENCY else f"{value:,.0f}"
 
 
 def misses(results: Results, judged: str, *, rows: Iterable[Row] = ROWS) -> list[str]:

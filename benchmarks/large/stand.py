@@ -15,8 +15,9 @@ from pathlib import Path
 
 from benchmarks.fleet.__main__ import address_of
 from benchmarks.fleet.control import Control
-from benchmarks.processes import Child, free_port
-from benchmarks.stand import StandError, Target
+from benchmarks.processes import Child, free_port, wait_for_port
+from benchmarks.rows import DIRECT, HAPROXY
+from benchmarks.stand import StandError, Target, find_haproxy, write_haproxy_config
 
 OUR_MANAGER = shlex.quote(sys.executable) + " -m swarmproxy manage -H tcp://127.0.0.1:{port} {nodes}"
 FRAGILE = 2  # engines that are processes of their own: one to be killed, one to be stopped
@@ -45,7 +46,7 @@ class Fleet:
 
     def direct(self) -> Target:
         """Return the first engine as something to measure."""
-        return Target("direct", self.port, None, address_of(0))
+        return Target(DIRECT, self.port, None, address_of(0))
 
 
 @contextmanager
@@ -82,6 +83,19 @@ def start_fleet(size: int, containers: int, directory: Path) -> Iterator[Fleet]:
             refusing=children[1],
             hung=children[2],
         )
+
+
+@contextmanager
+def start_haproxy(fleet: Fleet, directory: Path) -> Iterator[Target]:
+    """Yield HAProxy in front of the first engine. Raises StandError, RuntimeError."""
+    port, config = free_port(), directory / "haproxy.cfg"
+    write_haproxy_config(config, port, f"{address_of(0)}:{fleet.port}", None)
+    child = Child((find_haproxy(), "-db", "-f", config), directory / "haproxy.log")
+    try:
+        wait_for_port(port, child, READY_DEADLINE_S)
+        yield Target(HAPROXY, port, child)
+    finally:
+        child.stop()
 
 
 @dataclass(frozen=True, slots=True)
