@@ -18,4 +18,5 @@ class Limits:
     stall_s: float = 600.0  # taking none of what is sent to it
     linger_s: float = 5.0  # still sending after we have answered
     silence_s: float = 0.5  # without output, after its end of input or ours, a stream is over
+    patience_s: float = 120.0  # for the begin of an answer, after its end of input: it is gone as a rule
     awake_s: float = AWAKE_S  # see Wakeful

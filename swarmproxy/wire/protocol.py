@@ -72,6 +72,7 @@ class ServerProtocol(ClientConnection):
         self.input_ended = False
         self._draining = False
         self._deadline = 0.0
+        self._input_ended_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._stall: StallTimer | None = None
@@ -115,6 +116,7 @@ class ServerProtocol(ClientConnection):
         if self.input_ended:
             return not self.transport.is_closing()
         self.input_ended = True
+        self._input_ended_at = self.loop.time()
         if self._exchange is None or self._state is _State.IGNORED:
             return False
         if self._state is _State.BODY:
@@ -381,7 +383,9 @@ class ServerProtocol(ClientConnection):
         exchange = self._exchange
         if exchange is None:
             return
-        if exchange.answer_begun and not exchange.moving and not self.transport.get_write_buffer_size():
+        late = self.input_ended and self.loop.time() - self._input_ended_at > self._limits.patience_s
+        silent = not exchange.moving and not self.transport.get_write_buffer_size()
+        if silent if exchange.answer_begun else late:
             self._close_now()
         else:
             self._watch_silence()
