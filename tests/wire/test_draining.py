@@ -1,11 +1,12 @@
-"""What becomes of connections when the server stops."""
+"""What becomes of connections when the server stops, or the client does."""
 
 import asyncio
 import contextlib
 
+from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import RelayOptions
-from tests.wire.conftest import Proxy
-from tests.wire.peers import Peer
+from tests.wire.conftest import Proxy, Start
+from tests.wire.peers import GUARD_S, Peer
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -56,3 +57,22 @@ async def test_draining_ends_what_has_no_end(proxy: Proxy) -> None:
     proxy.server.should_exit = True
     assert not (await logs.rest()).endswith(b"0\r\n\r\n")
     assert await proxy.result() == 200
+
+
+async def test_half_closed_client_does_not_wait_for_ever(start: Start, mode: str) -> None:
+    """A client that ended its side before the engine began to answer is taken for gone after a while."""
+    proxy = await start(mode, limits=Limits(silence_s=0.01, patience_s=0.05))
+    ended = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        with contextlib.suppress(ConnectionError):
+            assert await peer.some() == b""
+        ended.set()
+
+    proxy.engine.script = script
+    client = await proxy.connect()
+    await client.send(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
+    await client.end()
+    await asyncio.wait_for(ended.wait(), GUARD_S)
+    assert await proxy.result() == 0
