@@ -199,48 +199,6 @@ class Follower(Client):
         self.finished()
 
 
-class LineReader(Follower):
-    """Reads a chunked stream for ever, and counts its lines; `waiter` is done when there are `expected` of them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines = 0
-        self.expected = 0
-        self.reached_ns = 0
-        self._stream: Chunked | None = None
-
-    def head_came(self, data: bytes, start: int) -> None:
-        self._stream = Chunked(keep=True)
-        super().head_came(data, start)
-        self._count(data, start, len(data))
-
-    def buffer_updated(self, nbytes: int) -> None:
-        if self._stream is None:
-            super().buffer_updated(nbytes)
-        else:
-            self._count(BUFFER, 0, nbytes)
-
-    def _count(self, data: bytes | bytearray, start: int, end: int) -> None:
-        assert self._stream is not None
-        self._stream.feed(data, start, end)
-        kept = self._stream.kept
-        assert kept is not None
-        self.lines += kept.count(b"\n")
-        kept.clear()
-        if self._stream.done:
-            self.fail(LoadError(f"the stream ended after {self.lines} lines"))
-        elif self.expected and self.lines >= self.expected:
-            self.expected = 0
-            self.reached_ns = time.perf_counter_ns()
-            self.finished()
-
-    def expect(self, lines: int) -> "asyncio.Future[None]":
-        """Return what is done when so many more lines have come."""
-        self.expected = self.lines + lines
-        self.waiter = asyncio.get_running_loop().create_future()
-        return self.waiter
-
-
 class Uploader(Client):
     """Sends a large body of zeros with flow control."""
 

@@ -1,6 +1,7 @@
 """The load generator, a process of its own: orders come on standard input, outcomes go to standard output."""
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import math
@@ -15,9 +16,10 @@ import msgspec
 import uvloop
 
 from benchmarks.certificates import Certificates, client_context
-from benchmarks.client import Client, Echoer, Follower, LineReader, LoadError, Peer, Repeater, Uploader, request
+from benchmarks.client import Client, Echoer, Follower, LoadError, Peer, Repeater, Uploader, request
 from benchmarks.fleet.control import Control
 from benchmarks.jobs import Job, Kind, Order, Outcome, outcome_of, percentile
+from benchmarks.readers import Readers
 
 WARM_UP_S = 0.1
 DEADLINE_S = 60.0  # beyond what a job asks for: a hang is an outcome too
@@ -223,29 +225,20 @@ async def run_remove(peer: Peer, job: Job) -> Outcome:
     return outcome
 
 
-async def run_fanout(peer: Peer, job: Job, path: str, control: Path) -> Outcome:
+def run_fanout(peer: Peer, job: Job, path: str, control: Path) -> Outcome:
     """Tell the fleet to say something, again and again, and take the times at which each reader has had it all."""
     assert job.tell is not None
     messages = [request("GET", each) for each in job.paths or (path,)]
-    readers: list[LineReader] = []
     latencies_ns: list[int] = []
     last_ns: list[int] = []
-    try:
-        for number in range(job.clients):
-            reader = await peer.connect(LineReader)
-            readers.append(reader)
-            await reader.call(messages[number % len(messages)])
-        with Control(control) as fleet:
-            for _ in range(job.rounds):
-                expected = [reader.expect(job.lines) for reader in readers]
-                begun_ns = fleet.send(job.tell).at_ns
-                await asyncio.gather(*expected)
-                taken_ns = [reader.reached_ns - begun_ns for reader in readers]
-                latencies_ns += taken_ns
-                last_ns.append(max(taken_ns))
-    finally:
-        for reader in readers:
-            reader.transport.abort()
+    readers = Readers((peer.host, peer.port), messages, job.clients, deadline_s=job.seconds + DEADLINE_S / 2)
+    with contextlib.closing(readers), Control(control) as fleet:
+        for _ in range(job.rounds):
+            before = readers.counts()
+            begun_ns = fleet.send(job.tell).at_ns
+            taken_ns = [reached_ns - begun_ns for reached_ns in readers.wait(job.lines, before)]
+            latencies_ns += taken_ns
+            last_ns.append(max(taken_ns))
     outcome = outcome_of(latencies_ns, sum(last_ns) / 1e9)
     return msgspec.structs.replace(
         outcome, operations=len(latencies_ns) * job.lines, last_ms=percentile(sorted(last_ns), 0.5) / 1e6
@@ -300,7 +293,7 @@ async def execute(order: Order) -> Outcome:
             case Kind.REMOVE:
                 return await run_remove(peer, job)
             case Kind.FANOUT:
-                return await run_fanout(peer, job, path, Path(order.control))
+                return run_fanout(peer, job, path, Path(order.control))
             case Kind.OPEN_STREAMS:
                 return await run_open_streams(peer, job, path)
             case Kind.CLOSE_STREAMS:

@@ -8,8 +8,7 @@ import click
 import msgspec
 import pytest
 
-from benchmarks.client import LineReader
-from benchmarks.framing import BUFFER, as_chunk
+from benchmarks.framing import as_chunk
 from benchmarks.large.__main__ import CHECKED, SIZES, parse_sizes
 from benchmarks.large.benches import CREATES, REMOVE, REQUESTS, STREAMS
 from benchmarks.large.profile import hottest
@@ -29,6 +28,7 @@ from benchmarks.large.report import (
     write_docs,
 )
 from benchmarks.large.rows import ROWS
+from benchmarks.readers import Lines
 from benchmarks.rows import DIRECT, HAPROXY, OURS
 
 KNOWN = {row.key: row for row in ROWS}
@@ -146,14 +146,11 @@ def test_plots_and_docs(tmp_path: Path) -> None:
 def test_lines_are_counted_however_they_come() -> None:
     """A reader counts lines, in any pieces, without what frames them."""
     stream = as_chunk(b'{"a":1}\n') + as_chunk(b'{"b":1}\n{"c":1}\n')
-    for size in (1, 5, len(stream)):  # of the pieces
-        reader = LineReader()
-        reader.head_came(b"", 0)
+    for size in range(1, len(stream) + 1):
+        lines = Lines()
         for start in range(0, len(stream), size):
-            piece = stream[start : start + size]
-            BUFFER[: len(piece)] = piece
-            reader.buffer_updated(len(piece))
-        assert reader.lines == 3
+            lines.feed(stream[start : start + size])
+        assert lines.count == 3
 
 
 def test_profile() -> None:
