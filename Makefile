@@ -4,6 +4,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PACKAGES := tests/hosts/packages.sh
 
+# Tests start hundreds of Python programs: they are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-stop test fast lint format bench bench-large bench-scheduling bench-check clean engines
 
@@ -16,8 +19,8 @@ demo: $(VENV)/ready engines ## start three real engines and a manager over them,
 demo-stop: ## end the demo; nothing of it stays
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m tests.hosts.demo down; fi
 
-test: lint engines ## run everything: lint, then all tests in groups side by side (root)
-	@$(PACKAGES) stores
+test: $(VENV)/ready ## run everything: lint, and all tests in groups side by side (root)
+	@$(PACKAGES) engines stores image
 	@$(PYTHON) -m tests.run
 
 fast: lint ## run lint and the tests that need no engines and no stores

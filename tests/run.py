@@ -1,6 +1,7 @@
-"""Run all tests in groups, side by side: `python -m tests.run` (what `make test` calls).
+"""Run lint and all tests in groups, side by side: `python -m tests.run` (what `make test` calls).
 
-The tests are shared out between processes; those with engines run in sandboxes, each with its own engines.
+The tests are shared out between processes; those with engines run in sandboxes, each with its own engines. What they
+need from the network is fetched meanwhile; only the groups that need it wait for that.
 Prints each group's report when it is done, then the closing line of each. Exits with 1 if any failed.
 """
 
@@ -15,9 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from tests.hosts import base_image, sandbox, suites
+from tests.hosts import sandbox
 
-SHARES = 2  # of the tests with engines, and of those with stores
+ENGINE_SHARES = 3
+STORE_SHARES = 2
 PYTEST = (
     sys.executable,
     "-m",
@@ -34,17 +36,19 @@ ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 
 @dataclass(slots=True)
 class Group:
-    """One pytest process and its report."""
+    """One process and its report. It starts when the groups `after` have ended, in whatever way."""
 
     name: str
     command: Sequence[str]
+    after: "Sequence[Group]" = ()
     report: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
-    started_at: float = field(default_factory=time.monotonic)
+    started_at: float = 0.0
     process: "subprocess.Popen[bytes] | None" = None
     took_s: float = 0.0
 
     def start(self) -> None:
         """Start it; its output goes to the report."""
+        self.started_at = time.monotonic()
         self.process = subprocess.Popen(
             [*ENDS_WITH_US, *self.command],
             stdin=subprocess.DEVNULL,
@@ -52,6 +56,10 @@ class Group:
             stderr=subprocess.STDOUT,
             cwd=Path(__file__).parents[1],
         )
+
+    def can_start(self) -> bool:
+        """Say whether it has not started yet, and nothing is left to wait for."""
+        return self.process is None and all(group.is_done() for group in self.after)
 
     def is_done(self) -> bool:
         """Say whether it has ended."""
@@ -68,26 +76,37 @@ class Group:
         return self.report.read().decode(errors="replace")
 
     def closing_line(self) -> str:
-        """Return pytest's last line."""
+        """Return the last line that says something."""
         return next((line for line in reversed(self.text().splitlines()) if line.strip()), "no output")
 
 
 def make_groups() -> list[Group]:
     """Return all groups, not started yet."""
-    groups = []
-    for share in (f"{number}/{SHARES}" for number in range(1, SHARES + 1)):
-        pytest = [*PYTEST, "--share", share]
-        groups.append(Group(f"with engines {share}", [*IN_SANDBOX, *pytest, "-m", "engines or image"]))
-        groups.append(Group(f"with stores {share}", [*pytest, "-m", "stores"]))
+    fetched = Group("engines and stores of other releases", [sys.executable, "-m", "tests.hosts.suites"])
+    base = Group("base of the image", [sys.executable, "-m", "tests.hosts.base_image"])
+    groups = [Group("lint", ["make", "--no-print-directory", "lint"]), fetched, base]
+    for share in shares(ENGINE_SHARES):
+        command = [*IN_SANDBOX, *PYTEST, "--share", share, "-m", "engines and not image"]
+        groups.append(Group(f"with engines {share}", command, after=[fetched]))
+    stores = [
+        Group(f"with stores {share}", [*PYTEST, "--share", share, "-m", "stores"], after=[fetched])
+        for share in shares(STORE_SHARES)
+    ]
+    # Those with stores look at times to live, and have to be on time: what makes an image waits until they are done.
+    image = Group("of the image", [*IN_SANDBOX, *PYTEST, "-m", "image"], after=[base, *stores])
+    groups += [*stores, image]
     groups.append(Group("the rest", [*PYTEST, "-m", "not engines and not image and not stores"]))
     return groups
+
+
+def shares(count: int) -> list[str]:
+    """Return what --share takes for each of `count` shares."""
+    return [f"{number}/{count}" for number in range(1, count + 1)]
 
 
 def main() -> int:
     """Return 0 if all groups passed."""
     sandbox.demand_root()
-    suites.main()
-    base_image.main()
     groups = make_groups()
 
     def end(number: int, _frame: FrameType | None) -> None:
@@ -102,10 +121,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     print(f"running {', '.join(group.name for group in groups)} side by side", flush=True)
-    for group in groups:
-        group.start()
     waiting = list(groups)
     while waiting:
+        for group in [group for group in waiting if group.can_start()]:
+            group.start()
         for group in [group for group in waiting if group.is_done()]:
             waiting.remove(group)
             group.took_s = time.monotonic() - group.started_at

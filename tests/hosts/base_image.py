@@ -1,7 +1,7 @@
 """What our container image is built from when there is no registry: a base image of Debian packages, and wheels.
 
 `python -m tests.hosts.base_image` makes what is missing in the cache. It takes packages from the mirror and the index
-that apt and pip are configured with, so it has to run outside of a sandbox, as root.
+that apt and pip are configured with, so it has to run outside of a sandbox, as root, where debootstrap is.
 """
 
 import functools
@@ -80,8 +80,6 @@ def make_base(path: Path) -> None:
     """Make the tar in `path`, and note which Python it has."""
     root = path / "root"
     environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
-    if shutil.which("debootstrap", path=environment["PATH"]) is None:
-        install_debootstrap(environment)
     bootstrap = ("debootstrap", "--variant=minbase", f"--keyring={suites.KEYRING}", f"--include={','.join(PACKAGES)}")
     # In a mount namespace of its own, so that an interruption leaves no mounts.
     suites.run(["unshare", "--mount", *bootstrap, release(), str(root), suites.mirror()], path, environment)
@@ -90,14 +88,6 @@ def make_base(path: Path) -> None:
     python = (root / "usr/bin/python3").readlink().name
     (path / "python").write_text(python.removeprefix("python"))
     shutil.rmtree(root)
-
-
-def install_debootstrap(environment: dict[str, str]) -> None:
-    """Install debootstrap on this machine."""
-    apt = ["apt-get", *suites.PATIENCE, "-q"]
-    unattended = {**environment, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run([*apt, "update"], check=False, capture_output=True, env=unattended)
-    suites.run([*apt, "-y", "--no-install-recommends", "install", "debootstrap"], Path("/"), unattended)
 
 
 def make_wheels(path: Path) -> None:
