@@ -50,10 +50,11 @@ async def front(
     *,
     dead: Sequence[Address] = (),
     build: Callable[[Cluster], Dispatch] = without_placement,
+    **changes: float,
 ) -> AsyncIterator[Front]:
-    """Serve a cluster of `daemons` on a free port."""
+    """Serve a cluster of `daemons` on a free port; `changes` are of the engines' settings."""
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(clustered(daemons, dead=dead))
+        cluster = await stack.enter_async_context(clustered(daemons, dead=dead, **changes))
         server = Server(build(cluster), tls=None, drain_timeout_s=1.0)
         sockets = stack.enter_context(listening([Listen("127.0.0.1", 0)]))
         port = sockets[0].getsockname()[1]

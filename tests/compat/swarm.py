@@ -1,7 +1,8 @@
 """Clusters for the checks: the real front end and scheduler over scripted daemons."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -22,6 +23,8 @@ from tests.cluster.image_daemon import ImageDaemon, lose
 from tests.compat.daemon import Daemon
 
 NOBODY = Address("127.0.0.1", 1)
+# On a busy machine a daemon of a standing cluster must not seem to be silent: its rows have nothing to do with that.
+PATIENT = {"probe_timeout_s": 10.0, "step_timeout_s": 10.0, "list_timeout_s": 10.0, "control_timeout_s": 10.0}
 
 WEB, COLD, LOST, LINKED, DEAF = ("ab" * 32, "ac" * 32, "cd" * 32, "ef" * 32, "ba" * 32)
 SWARM_ID = "5a" * 32
@@ -29,8 +32,13 @@ SLEEPING = {"inspect": {"State": {"Paused": True}}, "item": {"Image": "swarm:1.2
 
 
 @asynccontextmanager
-async def swarm(*daemons: ImageDaemon, dead: Sequence[Address] = (), **settings: Any) -> AsyncIterator[Front]:
-    """Serve a cluster of `daemons`, all healthy, with these settings of `manage`."""
+async def swarm(
+    *daemons: ImageDaemon,
+    dead: Sequence[Address] = (),
+    engines: Mapping[str, float] = MappingProxyType({}),
+    **settings: Any,
+) -> AsyncIterator[Front]:
+    """Serve a cluster of `daemons`, all healthy, with these settings of `engines` and of `manage`."""
 
     def build(cluster: Cluster) -> Dispatch:
         chosen = Settings(discovery="nodes://", **settings)
@@ -40,7 +48,7 @@ async def swarm(*daemons: ImageDaemon, dead: Sequence[Address] = (), **settings:
         placement.image_facts, placement.image_moves = ImageFacts(cluster), ImageMover(cluster)
         return api.build(cluster, placement, chosen, explainer=Explainer(placement, manage._explaining(chosen)))
 
-    async with front(daemons, dead=dead, build=build) as manager:
+    async with front(daemons, dead=dead, build=build, **engines) as manager:
         yield manager
 
 
@@ -73,7 +81,7 @@ async def standing_swarm() -> AsyncIterator[Front]:
     second.put("linked", LINKED, created=1_700_000_040, names=["/linked", "/other/alias"])
     second.put("abab", DEAF, created=1_700_000_030, state="paused", **SLEEPING)
     down.put("lost", LOST, created=1_700_000_400)
-    async with swarm(first, second, down, dead=[NOBODY]) as manager:
+    async with swarm(first, second, down, dead=[NOBODY], engines=PATIENT) as manager:
         await lose(manager.cluster, down)
         yield manager
 
