@@ -246,7 +246,11 @@ class Engine:
 
     def freeze(self) -> None:
         """Stop dockerd where it is: connections are accepted (by the kernel) and never answered."""
-        os.kill(self._dockerd_pid(), signal.SIGSTOP)
+        pid = self._dockerd_pid()
+        os.kill(pid, signal.SIGSTOP)
+        # A thread that runs on another core just now may answer one request more.
+        while not is_stopped(pid):
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """Let a frozen dockerd go on."""
@@ -353,6 +357,15 @@ def children(pid: int) -> list[int]:
                 if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
                     found.append(int(entry.name))
     return sorted(found)
+
+
+def is_stopped(pid: int) -> bool:
+    """Say whether no thread of `pid` runs any more."""
+    states = set()
+    for stat in (Path("/proc") / str(pid) / "task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # a thread that has ended
+            states.add(stat.read_text().rpartition(")")[2].split()[0])
+    return states <= {"T", "t", "Z", "X"}
 
 
 def command_of(pid: int) -> str:
