@@ -204,6 +204,7 @@ class Inventory:
         """Have the container inspected with the next list, whatever that says."""
         if held := self._held.get(container_id):
             self._held[container_id] = (held[0], 0)
+            self.revision += 1
 
     def resize(self, cpus: int) -> None:
         """Take in the size of the engine, which CPU shares depend on."""

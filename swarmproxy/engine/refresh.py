@@ -49,6 +49,7 @@ class Refresher:
         self._wake = asyncio.Event()
         self._full = self._specs = False
         self._readings = 0
+        self._known: tuple[int, int] | None = None  # hash of a list that told nothing new, and what was known then
         self._seen: dict[str, tuple[int, int | None]] = {}  # number and hash of each list as it was taken in last
         self.containers = Coalescer(self._read_one, limit=settings.inspects, name=f"inspect {address}")
         self.images = Coalescer(lambda _: self._read_list(IMAGES), limit=1, name=f"images {address}")
@@ -60,6 +61,7 @@ class Refresher:
         """Do what is asked for in `tasks` from now on."""
         self._full = self._specs = False
         self._seen.clear()
+        self._known = None
         self.containers.open(tasks)
         for each in (self.specs, *self._lists):
             each.open(tasks)
@@ -177,9 +179,14 @@ class Refresher:
     def _stale(self, body: bytes, number: int, *, full: bool) -> list[Listed]:
         """Take in a list of containers; return those that are to be inspected."""
         inventory = self._inventory
+        digest = hash(body)
+        if not full and self._known == (digest, inventory.revision):
+            return []
         listed = read_list(body)
         inventory.keep_only({each.id for each in listed}, number)
-        return [each for each in listed if full or each.state == RESTARTING or not inventory.is_current(each)]
+        stale = [each for each in listed if full or each.state == RESTARTING or not inventory.is_current(each)]
+        self._known = None if stale else (digest, inventory.revision)
+        return stale
 
     async def _inspect_all(self, listed: list[Listed], number: int) -> None:
         readers = min(self._settings.inspects, -(-len(listed) // ITEMS_PER_READER))
