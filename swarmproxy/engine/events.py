@@ -20,6 +20,7 @@ log = logging.getLogger("swarmproxy.engine")
 NANOSECONDS = 1_000_000_000
 OVERLAP_NS = NANOSECONDS  # events can be sent a little out of the order of their times
 REMEMBERED = 1024
+STROKES = 32  # streams end at so many moments of a beat: engines that tell at once wake us once
 
 
 class Effect(enum.Enum):
@@ -204,6 +205,7 @@ class Follower:
         """
         loop = asyncio.get_running_loop()
         beat_s = jittered(self._settings.beat_s, 0.1)
+        beat_s -= (time.monotonic() + beat_s) % (self._settings.beat_s / STROKES)
         since_ns = max(self._latest_ns - OVERLAP_NS, 1) if self._told else self._latest_ns
         until_ns = self.clock.now_ns() + int(beat_s * NANOSECONDS) if self._beats and self.clock.is_known else 0
         if until_ns <= since_ns:
