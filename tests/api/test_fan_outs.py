@@ -74,9 +74,9 @@ class Member(Daemon):
             async with asyncio.timeout(20):
                 await crowd.is_full.wait()
             await asyncio.sleep(0.02)
-            return await super()._answer(Unread(head, reader), writer)
         finally:
-            crowd.busy -= 1
+            crowd.busy -= 1  # before the answer, on which the next one is asked
+        return await super()._answer(Unread(head, reader), writer)
 
 
 async def answers(asked: Asked) -> None:

@@ -40,6 +40,7 @@ _CHANCE = (
     (re.compile(r"\b\d+\.\d+\.\d+\+\w+"), "VERSION"),
     (re.compile(r"\bnode-[1-5](?=/|\s+Running)"), "NODE"),  # tasks are put on equal nodes as SwarmKit likes
     (re.compile(r"\b10\.0\.\d+\.\d+\b"), "ADDRESS"),
+    (re.compile(r"\b[\d.]+:2377\b"), "MANAGER:2377"),  # the hosts of a run have the addresses that are free
     (re.compile(r"\b(Leader|Reachable)\b"), "MANAGER"),  # who leads may change at any time
     (re.compile(r"\s+"), " "),
 )
