@@ -5,7 +5,7 @@ framework would cost more than all the rest together. `/_ping` is answered here 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
@@ -33,6 +33,7 @@ Headers = list[tuple[bytes, bytes]]
 
 SERVER = f"swarmproxy/{__version__} (linux)".encode()
 JSON = b"application/json"
+PLAIN = b"text/plain; charset=utf-8"
 RETRY_AFTER_S = b"5"
 USUAL = [b"content-length", b"content-type"]
 KEPT_LINES = 64
@@ -92,7 +93,7 @@ class Dispatch:
             await self._reply(scope, status_of(error), body_of(error), JSON, send, later)
             return
         if path == "/_ping" and method in ("GET", "HEAD"):
-            await self._reply(scope, 200, b"OK", b"text/plain; charset=utf-8", send, self._ping_headers())
+            await self._reply(scope, 200, b"OK", PLAIN, send, self._ping_headers())
         elif method == "OPTIONS":
             await self._reply(scope, 200, b"", JSON, send)
         else:
@@ -120,32 +121,54 @@ class Dispatch:
 
     def _lines(self, content_type: bytes, scope: Message) -> bytes:
         """Return the headers of an answer of our own as they are sent."""
-        key = content_type, self._cluster.api_version(user_agent_of(scope))
-        lines = self._head_lines.get(key)
-        if lines is None:
-            if len(self._head_lines) >= KEPT_LINES:
-                self._head_lines.clear()
-            headers = [(b"content-type", content_type), *self._daemon_headers(scope)]
-            lines = self._head_lines[key] = b"".join(b"%s: %s\r\n" % pair for pair in headers)
-        return lines
+        version = self._cluster.api_version(user_agent_in(scope["headers"]))
+        kept = self._head_lines.get((content_type, version))
+        return kept or self._keep_lines(
+            (content_type, version), [(b"content-type", content_type), *self._daemon_headers(version)]
+        )
 
     def at_once(self, exchange: Exchange) -> bool:
-        """Forward a request without body if there is nothing to wait for; return False if it is to be called.
+        """Answer or forward a request without body if there is nothing to wait for; else return False: it is called.
 
         What is wrong with the request, or with the engine, is left to the call.
         """
-        target = exchange.request.target
+        target, method = exchange.request.target, exchange.request.method.decode("ascii")
+        if target.endswith(b"/_ping"):
+            return self._ping_at_once(exchange, target, method)
         if b"%" in target or (self._replica is not None and not self._replica.leadership.leads):
             return False
         raw_path, _, query = target.partition(b"?")
         try:
             version, path = apiversion.split_path(raw_path.decode("ascii"))
-            found = match(exchange.request.method.decode("ascii"), path)
+            found = match(method, path)
             if found is None or (version is not None and version < found[0].as_it_is_from):
                 return False
             return self._forwarder.forward_at_once(exchange, version or self._cluster.api_version(), query, *found)
         except SwarmError:
             return False
+
+    def _ping_at_once(self, exchange: Exchange, target: bytes, method: str) -> bool:
+        try:
+            _, path = apiversion.split_path(target.decode("ascii"))
+        except SwarmError:
+            return False
+        if path != "/_ping" or method not in ("GET", "HEAD"):
+            return False
+        user_agent = user_agent_in(exchange.request.fields.headers)
+        version, headers = self._cluster.api_version(user_agent), self._ping_headers()
+        key = b" ".join(value for _, value in headers), version
+        lines = self._head_lines.get(key)
+        if lines is None:
+            head = [(b"content-type", PLAIN), *headers, *self._daemon_headers(version)]
+            lines = self._keep_lines(key, head)
+        exchange.answer_at_once(200, lines, b"OK")
+        return True
+
+    def _keep_lines(self, key: tuple[bytes, Version], headers: Headers) -> bytes:
+        if len(self._head_lines) >= KEPT_LINES:
+            self._head_lines.clear()
+        lines = self._head_lines[key] = b"".join(b"%s: %s\r\n" % pair for pair in headers)
+        return lines
 
     async def _reply(
         self, scope: Message, status: int, body: bytes, content_type: bytes, send: Send, headers: Headers | None = None
@@ -156,7 +179,7 @@ class Dispatch:
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
             *(headers or ()),
-            *self._daemon_headers(scope),
+            *self._daemon_headers(self._cluster.api_version(user_agent_in(scope["headers"]))),
         ]
         await send({"type": "http.response.start", "status": status, "headers": all_headers})
         await send({"type": "http.response.body", "body": body})
@@ -170,13 +193,13 @@ class Dispatch:
 
         async def wrapped(message: Message) -> None:
             if message["type"] == "http.response.start":
-                cast("Headers", message["headers"]).extend(self._daemon_headers(scope))
+                version = self._cluster.api_version(user_agent_in(scope["headers"]))
+                cast("Headers", message["headers"]).extend(self._daemon_headers(version))
             await send(message)
 
         return wrapped
 
-    def _daemon_headers(self, scope: Message) -> Headers:
-        version = self._cluster.api_version(user_agent_of(scope))
+    def _daemon_headers(self, version: Version) -> Headers:
         return [
             (b"api-version", apiversion.text(version).encode()),
             (b"server", SERVER),
@@ -212,9 +235,9 @@ def log_refusal(scope: Message, error: SwarmError) -> None:
     )
 
 
-def user_agent_of(scope: Message) -> str:
+def user_agent_in(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return what the client calls itself; empty if it does not say."""
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"user-agent":
-            return cast("bytes", value).decode("latin-1")
+            return value.decode("latin-1")
     return ""

@@ -261,6 +261,10 @@ class AsgiExchange:
         """
         if self.connection.write_paused:
             await self._writable()
+        self.answer_at_once(status, lines, body)
+
+    def answer_at_once(self, status: int, lines: bytes, body: bytes) -> None:
+        """Likewise, whether the client takes it or it has to be kept for a while: for small ones."""
         if self.gone:
             return
         if self.answer_begun:
