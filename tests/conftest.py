@@ -33,7 +33,9 @@ NEED_ENGINES = frozenset({"network", "fleet", "tls_fleet"})
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --share and --direct."""
-    parser.addoption("--share", default="1/1", metavar="K/N", help="run the K-th of N shares of the test files")
+    parser.addoption(
+        "--share", type=Path, metavar="DIR", help="run those test files that no other pytest has claimed in DIR"
+    )
     parser.addoption(
         "--direct", action="store_true", help="show client programs one engine itself, to see whether a test is right"
     )
@@ -47,20 +49,37 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("stores")
 
 
-@pytest.hookimpl(trylast=True)  # after -m and -k
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    share, shares = map(int, config.getoption("--share").split("/"))
-    if shares == 1:
-        return
-    files: dict[object, list[pytest.Item]] = defaultdict(list)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With --share, run one file after the other that nobody else runs: so all shares end at about the same time."""
+    directory: Path | None = session.config.getoption("--share")
+    if directory is None or session.config.option.collectonly or session.testsfailed:
+        return None
+    items = claimed(session.items, directory)
+    item = next(items, None)
+    while item is not None:
+        following = next(items, None)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+        item = following
+    return True
+
+
+def claimed(items: Sequence[pytest.Item], directory: Path) -> Iterator[pytest.Item]:
+    """Yield the tests of each file that can be claimed, long files first. A claim is a file in `directory`."""
+    files: dict[Path, list[pytest.Item]] = defaultdict(list)
     for item in items:
         files[item.path].append(item)
-    loads: list[list[pytest.Item]] = [[] for _ in range(shares)]
-    for path in sorted(files, key=lambda path: (-len(files[path]), str(path))):
-        min(loads, key=len).extend(files[path])
-    mine = set(loads[share - 1])
-    config.hook.pytest_deselected(items=[item for item in items if item not in mine])
-    items[:] = [item for item in items if item in mine]
+    is_long = {path: any(item.get_closest_marker("long") for item in tests) for path, tests in files.items()}
+    for path in sorted(files, key=lambda path: (not is_long[path], -len(files[path]), path)):
+        try:
+            (directory / str(path).replace(os.sep, "_")).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        yield from files[path]
 
 
 @pytest.hookimpl(trylast=True)

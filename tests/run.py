@@ -18,6 +18,8 @@ from typing import IO
 
 from tests.hosts import sandbox
 
+REPOSITORY = Path(__file__).parents[1]
+CACHE = REPOSITORY / ".cache"  # seen from the sandboxes, too
 ENGINE_SHARES = 3
 STORE_SHARES = 2
 PYTEST = (
@@ -54,7 +56,7 @@ class Group:
             stdin=subprocess.DEVNULL,
             stdout=self.report,
             stderr=subprocess.STDOUT,
-            cwd=Path(__file__).parents[1],
+            cwd=REPOSITORY,
         )
 
     def can_start(self) -> bool:
@@ -80,18 +82,15 @@ class Group:
         return next((line for line in reversed(self.text().splitlines()) if line.strip()), "no output")
 
 
-def make_groups() -> list[Group]:
-    """Return all groups, not started yet."""
+def make_groups(claims: Path) -> list[Group]:
+    """Return all groups, not started yet. In `claims` they say what they have taken."""
     fetched = Group("engines and stores of other releases", [sys.executable, "-m", "tests.hosts.suites"])
     base = Group("base of the image", [sys.executable, "-m", "tests.hosts.base_image"])
     groups = [Group("lint", ["make", "--no-print-directory", "lint"]), fetched, base]
-    for share in shares(ENGINE_SHARES):
-        command = [*IN_SANDBOX, *PYTEST, "--share", share, "-m", "engines and not image"]
-        groups.append(Group(f"with engines {share}", command, after=[fetched]))
-    stores = [
-        Group(f"with stores {share}", [*PYTEST, "--share", share, "-m", "stores"], after=[fetched])
-        for share in shares(STORE_SHARES)
-    ]
+    pytest = [*IN_SANDBOX, *PYTEST, "-m", "engines and not image", "--share", make_directory(claims, "engines")]
+    groups += [Group(f"with engines {number}", pytest, after=[fetched]) for number in range(1, ENGINE_SHARES + 1)]
+    pytest = [*PYTEST, "-m", "stores", "--share", make_directory(claims, "stores")]
+    stores = [Group(f"with stores {number}", pytest, after=[fetched]) for number in range(1, STORE_SHARES + 1)]
     # Those with stores look at times to live, and have to be on time: what makes an image waits until they are done.
     image = Group("of the image", [*IN_SANDBOX, *PYTEST, "-m", "image"], after=[base, *stores])
     groups += [*stores, image]
@@ -99,15 +98,23 @@ def make_groups() -> list[Group]:
     return groups
 
 
-def shares(count: int) -> list[str]:
-    """Return what --share takes for each of `count` shares."""
-    return [f"{number}/{count}" for number in range(1, count + 1)]
+def make_directory(parent: Path, name: str) -> str:
+    """Return a new directory in which those who share tests claim them."""
+    path = parent / name
+    path.mkdir()
+    return str(path)
 
 
 def main() -> int:
     """Return 0 if all groups passed."""
     sandbox.demand_root()
-    groups = make_groups()
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="claims-") as claims:
+        return run(make_groups(Path(claims)))
+
+
+def run(groups: Sequence[Group]) -> int:
+    """Run all of `groups`; return 0 if they passed."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         for group in groups:

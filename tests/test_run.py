@@ -1,5 +1,6 @@
 """The groups of `make test` run every test once."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,21 @@ def collect(*options: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if "::" in line]
 
 
-def test_shares() -> None:
-    """The shares have no test in common, and none is in no share."""
-    places = ("tests/model", "tests/scheduler")
-    shares = [collect("--share", f"{number}/2", *places) for number in (1, 2)]
-    assert all(shares)
-    assert sorted(shares[0] + shares[1]) == sorted(collect(*places))
+def test_shares(tmp_path: Path) -> None:
+    """Those who share tests have none in common, and none is left, whoever is faster; one who comes late has none."""
+    places = ("tests/model/test_names.py", "tests/model/test_glob.py", "tests/model/test_times.py")
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--share", str(tmp_path), *places]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) for _ in range(3)]
+    passed = [
+        [line.partition(" PASSED")[0] for line in each.communicate()[0].splitlines() if " PASSED" in line]
+        for each in running
+    ]
+    assert [each.returncode for each in running] == [0, 0, 0]
+    assert sorted(itertools.chain(*passed)) == sorted(collect(*places))
+    assert all(
+        not {name.partition("::")[0] for name in some} & {name.partition("::")[0] for name in others}
+        for some, others in itertools.combinations(passed, 2)
+    )
 
 
 def test_marks() -> None:

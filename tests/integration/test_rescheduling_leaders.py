@@ -12,6 +12,8 @@ from tests.integration.group import Group, frozen
 from tests.integration.sdk import wait_until
 from tests.integration.test_rescheduling import SOON, held, run
 
+pytestmark = pytest.mark.long
+
 NAMES = [f"c{number}" for number in range(12)]
 
 

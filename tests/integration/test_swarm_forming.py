@@ -18,6 +18,8 @@ from tests.hosts.manager import REPOSITORY, Manager
 from tests.hosts.network import Network
 from tests.integration.group import Group
 
+pytestmark = pytest.mark.long
+
 AUTO = ("--cluster-opt", "swarm.mode=auto", "--cluster-opt", "swarm.reschedule-after=1s")
 
 

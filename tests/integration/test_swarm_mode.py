@@ -18,6 +18,8 @@ from tests.hosts.network import Network
 from tests.integration.conftest import serving
 from tests.integration.group import Group
 
+pytestmark = pytest.mark.long
+
 AUTO = ("--cluster-opt", "swarm.mode=auto")
 PATIENT = "trap exit TERM; while :; do sleep 0.1; done"
 READS_SECRET = f"cat /run/secrets/key /key.conf; echo; {PATIENT}"

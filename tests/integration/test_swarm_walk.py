@@ -1,8 +1,12 @@
 """The document about swarm mode says what is true."""
 
+import pytest
+
 from tests.hosts.certificates import Certificates
 from tests.hosts.network import Network
 from tests.integration.swarm_walk import pool, walk
+
+pytestmark = pytest.mark.long
 
 
 def test_the_document(network: Network, certificates: Certificates) -> None:
