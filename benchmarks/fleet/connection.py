@@ -171,7 +171,8 @@ class Connection(asyncio.BufferedProtocol):
         parts = split_path(path)
         match parts:
             case [b"events"]:
-                self._tell_events(float(parse_qs(query).get(b"until", [b"inf"])[0]))
+                asked = parse_qs(query)
+                self._tell_events(asked.get(b"since", [b""])[0], float(asked.get(b"until", [b"inf"])[0]))
             case [b"containers", name, b"logs"] if engine.find(name):
                 follow = b"follow=1" in query or b"follow=true" in query
                 self._stream(LOG_TYPE, follow=follow)
@@ -202,10 +203,13 @@ class Connection(asyncio.BufferedProtocol):
         """Send a head at once, and then nothing: the end at once too unless asked to follow."""
         self.engine.say(self.transport, stream_head(content_type) + (b"" if follow else LAST_CHUNK))
 
-    def _tell_events(self, until: float) -> None:
-        """Tell of what happens from now on, until a moment in unix seconds."""
+    def _tell_events(self, since: bytes, until: float) -> None:
+        """Tell of what has happened since a moment, if one is given, and from now on until another, in unix seconds."""
         remaining_s = until - time.time()
         self._stream(b"application/json", follow=remaining_s > 0)
+        seconds, _, fraction = since.partition(b".")
+        if remaining_s > 0 and seconds and (past := self.engine.since(int(seconds + fraction.ljust(9, b"0")))):
+            self.engine.say(self.transport, as_chunk(past))
         if remaining_s > 0:
             self.engine.followers.add(self.transport)
         if 0 < remaining_s < float("inf"):

@@ -137,14 +137,12 @@ class Controller(asyncio.Protocol):
         due = min(left, max(1, round(order.rate * BATCH_S))) if order.rate else left
         moment_ns = time.time_ns()
         action = order.action.encode()
-        shares: dict[Engine, list[bytes]] = {}
+        shares: dict[Engine, list[Happening]] = {}
         for number in range(due):
             container = containers[(order.count - left + number) % len(containers)]
-            shares.setdefault(container.engine, []).append(Happening(container, action, moment_ns + number).line)
-        for engine, lines in shares.items():
-            data = as_chunk(b"".join(lines))
-            for follower in engine.followers:
-                engine.say(follower, data)
+            shares.setdefault(container.engine, []).append(Happening(container, action, moment_ns + number))
+        for engine, events in shares.items():
+            engine.happened(events)
         if left > due:
             asyncio.get_running_loop().call_later(BATCH_S, self._burst, containers, order, left - due)
 

@@ -4,7 +4,8 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
@@ -28,6 +29,7 @@ _MOMENTS = [
 ]
 RUNNING = b"running"
 _STATUS = {b"created": b"Created", b"exited": b"Exited (137) 1 second ago"}
+REMEMBERED = 256  # events. Source: moby, daemon/events/events.go
 
 
 class Container:
@@ -108,6 +110,7 @@ class Engine:
         "host_id",
         "id",
         "ids",
+        "latest",
         "log_readers",
         "memory_bytes",
         "name",
@@ -137,6 +140,7 @@ class Engine:
         self.held: list[tuple[asyncio.WriteTransport, bytes]] = []  # what a hung engine does not say
         self.connections: set[asyncio.Transport] = set()
         self.followers: set[asyncio.WriteTransport] = set()
+        self.latest: deque[Happening] = deque(maxlen=REMEMBERED)
         self.log_readers: set[asyncio.WriteTransport] = set()
         self.waiters: dict[bytes, list[asyncio.WriteTransport]] = {}  # by container
         self.ready: dict[bytes, bytes] = {}  # answers by first line of the request
@@ -195,12 +199,20 @@ class Engine:
     def tell(self, container: Container, *actions: bytes) -> None:
         """Forget the ready answers and send events to all who follow."""
         self.ready.clear()
+        moment_ns = time.time_ns()
+        self.happened([Happening(container, action, moment_ns + number) for number, action in enumerate(actions)])
+
+    def happened(self, events: Sequence[Happening]) -> None:
+        """Send `events` to all who follow, and remember as many as a daemon does."""
+        self.latest.extend(events)
         if self.followers:
-            moment_ns = time.time_ns()
-            lines = [Happening(container, action, moment_ns + number).line for number, action in enumerate(actions)]
-            data = as_chunk(b"".join(lines))
+            data = as_chunk(b"".join([event.line for event in events]))
             for transport in self.followers:
                 self.say(transport, data)
+
+    def since(self, moment_ns: int) -> bytes:
+        """Return the lines of those events that are remembered and came after `moment_ns`."""
+        return b"".join([event.line for event in self.latest if int(event.time_ns) > moment_ns])
 
     def get(self, parts: list[bytes], query: bytes) -> bytes:
         """Return the answer to a GET that has one at once."""

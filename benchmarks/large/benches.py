@@ -40,7 +40,7 @@ class Scene:
         return tuple(form.format(name) for name in names)
 
 
-PARTS = 20  # of the events that one reader has to read
+PARTS = 100  # of the events that one reader has to read
 
 Make = Callable[[Scene], Job]
 

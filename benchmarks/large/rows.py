@@ -250,7 +250,7 @@ ROWS = (
         classic={10: 81_000, 100: 73_000, 1000: 61_000},
         limit="the load generator reads as slowly as the manager writes: a write and a read for each piece",
     ),
-    Row(key="events-of-many", title="100,000 events of all engines to 1 reader, 5,000 at once", figure=Figure.RATE),
+    Row(key="events-of-many", title="100,000 events of all engines to 1 reader, 1,000 at once", figure=Figure.RATE),
     Row(key="log", title="line of a log to 1,000 followers"),
     Row(key="log-burst", title="100,000 lines to 1,000 followers", figure=Figure.RATE),
     Row(

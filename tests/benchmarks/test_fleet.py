@@ -15,7 +15,7 @@ from benchmarks.client import Client, Echoer, Follower, LoadError, Peer, Repeate
 from benchmarks.fleet.__main__ import address_of, choose, listen, number_of
 from benchmarks.fleet.connection import Connection
 from benchmarks.fleet.control import Ask, Burst, Control, Controller, Fault, Log, select
-from benchmarks.fleet.engine import Engine
+from benchmarks.fleet.engine import REMEMBERED, Engine
 from benchmarks.processes import Child
 
 EXPORT_BYTES = 3 * 1024 * 1024 + 11
@@ -125,6 +125,17 @@ async def test_events_come(client: Client, events: asyncio.StreamReader) -> None
         ("container", "destroy"),
     ]
     assert told[0]["Actor"] == {"ID": identity, "Attributes": {"a": "b", "image": "busybox", "name": "web"}}
+
+
+async def test_events_are_remembered(engine: Engine, events: asyncio.StreamReader, peer: Peer) -> None:
+    """A stream that is asked for the past begins with it, from behind that moment, as far as it is remembered."""
+    Controller([engine]).obey(Burst(count=REMEMBERED + 5))
+    moments = [each["timeNano"] for each in await read_lines(events, REMEMBERED + 5)]
+    for since, expected in ((moments[0], moments[5:]), (moments[-3], moments[-2:])):
+        reader, writer = await asyncio.open_connection("127.0.0.1", peer.port)
+        writer.write(request("GET", f"/v1.51/events?since={since // 10**9}.{since % 10**9:09d}"))
+        assert [each["timeNano"] for each in await read_lines(reader, len(expected))] == expected
+        writer.close()
 
 
 async def test_lists_with_filters(client: Client) -> None:
