@@ -87,9 +87,9 @@ def make_groups(claims: Path) -> list[Group]:
     fetched = Group("engines and stores of other releases", [sys.executable, "-m", "tests.hosts.suites"])
     base = Group("base of the image", [sys.executable, "-m", "tests.hosts.base_image"])
     groups = [Group("lint", ["make", "--no-print-directory", "lint"]), fetched, base]
-    pytest = [*IN_SANDBOX, *PYTEST, "-m", "engines and not image", "--share", make_directory(claims, "engines")]
+    pytest = [*IN_SANDBOX, *PYTEST, "-m", "engines and not image", f"--share={make_directory(claims, 'engines')}"]
     groups += [Group(f"with engines {number}", pytest, after=[fetched]) for number in range(1, ENGINE_SHARES + 1)]
-    pytest = [*PYTEST, "-m", "stores", "--share", make_directory(claims, "stores")]
+    pytest = [*PYTEST, "-m", "stores", f"--share={make_directory(claims, 'stores')}"]
     stores = [Group(f"with stores {number}", pytest, after=[fetched]) for number in range(1, STORE_SHARES + 1)]
     # Those with stores look at times to live, and have to be on time: what makes an image waits until they are done.
     image = Group("of the image", [*IN_SANDBOX, *PYTEST, "-m", "image"], after=[base, *stores])

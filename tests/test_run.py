@@ -18,7 +18,7 @@ def collect(*options: str) -> list[str]:
 def test_shares(tmp_path: Path) -> None:
     """Those who share tests have none in common, and none is left, whoever is faster; one who comes late has none."""
     places = ("tests/model/test_names.py", "tests/model/test_glob.py", "tests/model/test_times.py")
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--share", str(tmp_path), *places]
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", f"--share={tmp_path}", *places]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) for _ in range(3)]
     passed = [
         [line.partition(" PASSED")[0] for line in each.communicate()[0].splitlines() if " PASSED" in line]
