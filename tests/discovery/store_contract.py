@@ -288,7 +288,8 @@ class StoreContract(BasicContract):
             {f"{prefix}/{NODES}/10.0.{n // 100}.{n % 100}:2375": f"10.0.{n // 100}.{n % 100}:2375" for n in range(1000)}
         )
         async with watching(backend_of(store, prefix)) as watched:
-            assert len((await watched.next()).entries) == 1000
+            while len((listing := await watched.next()).entries) < 1000:
+                assert listing.error  # a store that is slow to begin with; a part of the list is never taken for all
             cpu = time.process_time()
             for number in range(20):
                 store.write({f"{prefix}/{NODES}/b:{number + 1}": f"b:{number + 1}"})
