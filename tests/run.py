@@ -91,10 +91,10 @@ def make_groups(claims: Path) -> list[Group]:
     groups += [Group(f"with engines {number}", pytest, after=[fetched]) for number in range(1, ENGINE_SHARES + 1)]
     pytest = [*PYTEST, "-m", "stores", f"--share={make_directory(claims, 'stores')}"]
     stores = [Group(f"with stores {number}", pytest, after=[fetched]) for number in range(1, STORE_SHARES + 1)]
-    # Those with stores look at times to live, and have to be on time: what makes an image waits until they are done.
+    # Those with stores look at times to live, and have to be on time: what need not run beside them waits.
     image = Group("of the image", [*IN_SANDBOX, *PYTEST, "-m", "image"], after=[base, *stores])
-    groups += [*stores, image]
-    groups.append(Group("the rest", [*PYTEST, "-m", "not engines and not image and not stores"]))
+    rest = Group("the rest", [*PYTEST, "-m", "not engines and not image and not stores"], after=stores)
+    groups += [*stores, image, rest]
     return groups
 
 
