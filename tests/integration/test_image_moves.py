@@ -128,7 +128,7 @@ def test_moved_with_a_container(
     lost.crash()
     wait_until(lambda: node_of(manager, "other") == second.name, "the replacement")
     assert held(second, tag) == held(first, tag)
-    assert running(second) == {"other": "running"}
+    wait_until(lambda: running(second) == {"other": "running"}, "its start")
 
 
 OF_CONTAINERD = ["--feature", "containerd-snapshotter=true", "--storage-driver", "overlayfs"]
