@@ -4,6 +4,7 @@ import msgspec
 
 from swarmproxy.cluster.operators import NodeBook
 from swarmproxy.engine.engine import Engine
+from swarmproxy.model.members import NOT_JSON
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _bindings = msgspec.json.Decoder(dict[str, list[dict[str, str]] | None])
@@ -48,7 +49,7 @@ def _with_address(settings: msgspec.Raw, engine: Engine) -> msgspec.Raw:
     try:
         members = _members.decode(settings)
         ports = _bindings.decode(members["Ports"])
-    except (msgspec.MsgspecError, KeyError):
+    except (*NOT_JSON, KeyError):
         return settings
     for bindings in ports.values():
         for binding in bindings or ():

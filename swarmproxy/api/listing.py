@@ -17,6 +17,7 @@ from swarmproxy.cluster.newest import Block, Key, Newest, key_of
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.model.apiversion import DEFAULT
 from swarmproxy.model.container import RUNNING_STATES
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.names import NameStyle, names_json
 from swarmproxy.model.status import FOREVER_NS, HOST_DOWN, status_until
 
@@ -148,6 +149,6 @@ async def _sizes(engine: Engine) -> dict[str, bytes]:
     answer = await ask(engine, DEFAULT, "GET", "/containers/json?all=1&size=1", timeout_s=SIZE_TIMEOUT_S)
     try:
         items = _sized.decode(answer.body) if answer.status == 200 else []
-    except msgspec.MsgspecError:
+    except NOT_JSON:
         return {}
     return {each.Id: b'"SizeRw":%d,"SizeRootFs":%d' % (each.SizeRw, each.SizeRootFs) for each in items}

@@ -13,6 +13,7 @@ from swarmproxy.cli.options import text
 from swarmproxy.cli.runflags import RunFlags, create_body, options
 from swarmproxy.cli.table import table
 from swarmproxy.errors import ConfigError
+from swarmproxy.model.members import NOT_JSON
 
 NOT_PLACED = 1
 
@@ -38,7 +39,7 @@ def _body(args: Sequence[str], file: str, flags: RunFlags) -> object:
         msgspec.json.decode(body)
     except OSError as error:
         raise ConfigError(f"--file: {file} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise ConfigError(f"--file: {file} is no JSON: {error}") from error
     return msgspec.Raw(body)
 

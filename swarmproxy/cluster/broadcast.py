@@ -14,6 +14,7 @@ from swarmproxy.engine.client import engine_error, split_lines
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import EngineError, EngineUnreachable, SwarmError
 from swarmproxy.model.apiversion import Version
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.wire.fetch import stream
 
 log = logging.getLogger("swarmproxy.cluster")
@@ -236,7 +237,7 @@ async def read_images(engine: Engine) -> None:
 def _read(engine: Engine, text: bytes) -> Line | None:
     try:
         return _decoder.decode(text)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         log.warning("a line of progress cannot be read", extra={"engine": engine.name, "error": str(error)})
         return None
 

@@ -20,6 +20,7 @@ from swarmproxy.cluster.swarm_control import change_node, list_nodes, read_anew,
 from swarmproxy.cluster.swarms import Swarm, part_of
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import BadRequest, Conflict, NoSwarm, NotSupported, SwarmError, Unavailable
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.swarm import INACTIVE
 from swarmproxy.model.swarm_node import JoinTokens, SwarmNode
 from swarmproxy.scheduler.swarm_managers import Candidate, best, choose, wanted
@@ -344,7 +345,7 @@ def _is_free(engine: Engine) -> bool:
 def _read(body: bytes) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(body or b"{}")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise BadRequest(f"invalid JSON: {error}") from error
     if not isinstance(found, dict):
         raise BadRequest("the body should be a JSON object")

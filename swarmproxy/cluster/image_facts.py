@@ -14,6 +14,7 @@ from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.apiversion import Version
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.platform import parse_platform, platform_of, runs_on
 from swarmproxy.model.spec import ContainerSpec
 from swarmproxy.wire.fetch import fetch
@@ -122,7 +123,7 @@ async def _ask(engine: Engine, path: str, auth: str, version: Version) -> tuple[
             found = [_Platform(said.Os, said.Architecture, said.Variant)]
         else:
             found = msgspec.json.decode(answer.body, type=_Distribution).Platforms or []
-    except (SwarmError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (SwarmError, *NOT_JSON) as error:
         log.warning("platform of an image not known", extra={"engine": engine.name, "error": str(error)})
         return None
     platforms = (platform_of(each.os or "", each.architecture or "", each.variant or "") for each in found)

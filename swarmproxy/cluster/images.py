@@ -17,6 +17,7 @@ from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import EngineError, EngineUnreachable, NotFound, ProtocolViolation, SwarmError
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.image import Image, list_from_engine, matches, split_reference
+from swarmproxy.model.members import NOT_JSON
 
 log = logging.getLogger("swarmproxy.cluster")
 
@@ -118,7 +119,7 @@ async def remove(cluster: Cluster, name: str, query: str, version: Version) -> l
             raise refusal(answer, "/images")
         try:
             return _removed.decode(answer.body)
-        except msgspec.MsgspecError as error:
+        except NOT_JSON as error:
             raise ProtocolViolation(f"the answer cannot be read: {error}") from error
 
     outcome = await on_all(engines, remove_on, timeout_s=REMOVE_TIMEOUT_S)

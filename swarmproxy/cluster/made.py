@@ -16,6 +16,7 @@ from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.image import split_reference
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.times import NANOSECONDS, parse_rfc3339_ns
 
 ASK_TIMEOUT_S = 10.0
@@ -72,6 +73,6 @@ async def _tagged_ns(engine: Engine, name: str, version: Version) -> int:
         body = await ask_and_check(engine, version, "GET", path, timeout_s=ASK_TIMEOUT_S)
         metadata = _decoder.decode(body).Metadata or _Metadata()
         tagged_ns = parse_rfc3339_ns(metadata.LastTagTime or "")
-    except (SwarmError, msgspec.MsgspecError, ValueError):
+    except (SwarmError, ValueError, *NOT_JSON):
         return 0
     return tagged_ns + engine.skew_ns if tagged_ns else 0

@@ -10,6 +10,7 @@ import msgspec
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest, Conflict, NotFound, SwarmError, TooLarge, Unavailable
 from swarmproxy.model.labels import OF_EVERY_NODE
+from swarmproxy.model.members import NOT_JSON
 
 Availability = Literal["active", "pause", "drain"]
 """`active`: takes containers. `pause`: takes no new ones. `drain`: nor keeps those that may be moved."""
@@ -183,7 +184,7 @@ def _read(document: bytes) -> _Document:
         if version != FORMAT:
             raise Unreadable(f"it has format {version}, and this version of swarmproxy reads format {FORMAT}")
         return msgspec.json.decode(document, type=_Document)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise Unreadable(str(error)) from error
 
 

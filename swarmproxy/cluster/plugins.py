@@ -16,6 +16,7 @@ from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest, EngineError, NotFound, ProtocolViolation
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.image import familiar
+from swarmproxy.model.members import NOT_JSON
 
 TIMEOUT_S = 30.0
 DEFAULT_REGISTRY = "docker.io/"  # a CLI writes it in front of a name that it takes for a path of the registry
@@ -106,7 +107,7 @@ async def list_all(cluster: Cluster, query: str, version: Version, *, nodes: tup
         body = await ask_and_check(engine, version, "GET", f"/plugins{query}", timeout_s=TIMEOUT_S)
         try:
             return [_renamed(each, f"{engine.name}/") for each in _items.decode(body) or ()]
-        except msgspec.MsgspecError as error:
+        except NOT_JSON as error:
             raise ProtocolViolation(f"the engine lists its plugins in a way that cannot be read: {error}") from error
 
     outcome = await on_all(engines, of_one, timeout_s=TIMEOUT_S)
@@ -129,7 +130,7 @@ async def inspect(cluster: Cluster, name: str, version: Version) -> msgspec.Raw:
         own_name = msgspec.json.decode(members["Name"], type=str) if "Name" in members else ""
         by_its_name = familiar(name) in (own_name, own_name.removesuffix(":latest"))
         return _renamed(members, "" if by_its_name else f"{place.engine.name}/")
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise ProtocolViolation(f"the engine describes its plugin in a way that cannot be read: {error}") from error
 
 

@@ -16,6 +16,7 @@ from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineError, SwarmError
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.filters import parse_filters
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.versions import Case, Subject, adapt_query
 
 TIMEOUT_S = 600.0
@@ -81,7 +82,7 @@ async def ask_prune(engine: Engine, kind: Kind, case: Case, version: Version) ->
     body = await ask_and_check(engine, version, "POST", path, timeout_s=TIMEOUT_S)
     try:
         return _decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise SwarmError(f"the answer cannot be read: {error}") from error
 
 

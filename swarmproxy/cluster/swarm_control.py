@@ -16,6 +16,7 @@ from swarmproxy.cluster.swarms import NO_MANAGER, Swarms
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import Conflict, EngineError, NoSwarm, ProtocolViolation
 from swarmproxy.model.apiversion import Version
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.swarm import LOCKED, Reserved, reservations
 from swarmproxy.model.swarm_node import JoinTokens, SwarmNode, SwarmTokens
 from swarmproxy.wire.fetch import Answer
@@ -97,6 +98,6 @@ async def _ask(swarms: Swarms, method: str, path: str, body: bytes = b"") -> Ans
 def _decoded(answer: Answer, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.body, type=type_)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         # The reason only: a swarm's tokens must not get into a message.
         raise ProtocolViolation(f"a manager of the swarm answers with something unreadable: {error}") from error

@@ -18,6 +18,7 @@ from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import EngineUnreachable, NotFound, ProtocolViolation, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.filters import Filters, labels_match, parse_filters, parse_labels
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.versions import ANONYMOUS_VOLUME, Subject
 from swarmproxy.model.volume import Volume, alike, list_from_engine
 from swarmproxy.model.volume_listing import Shown, VolumeQuery
@@ -67,7 +68,7 @@ async def inspect(cluster: Cluster, name: str, version: Version) -> tuple[list[E
     try:
         others = [engine for each in held for engine in each.engines if engine is not engines[0]]
         return [engines[0], *others], _members.decode(body) | {"Name": name}
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise ProtocolViolation(f"the engine describes a volume in a way that cannot be read: {error}") from error
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.errors import EngineError, EngineUnreachable, ProtocolViolation, SwarmError
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.fetch import Answer, fetch
 from swarmproxy.wire.lines import LINE_LIMIT_BYTES, Lines, lines
@@ -245,7 +246,7 @@ class EngineClient:
         """Return `body`, the engine's answer to `path`, as `type_`. Raises ProtocolViolation."""
         try:
             return msgspec.json.decode(body, type=type_)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except NOT_JSON as error:
             raise ProtocolViolation(f"{self._address} answers {path} with something unreadable: {error}") from error
 
     # -- how
@@ -329,7 +330,7 @@ def engine_error(status: int, body: bytes, target: str) -> EngineError:
     message = ""
     try:
         message = msgspec.json.decode(body, type=_Message).message or ""
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except NOT_JSON:
         message = body[: 4 * MESSAGE_LIMIT].decode(errors="replace").strip()
     if not message:
         try:
@@ -358,6 +359,6 @@ async def split_lines(chunks: AsyncIterator[bytes], *, on_chunk: Callable[[], No
     if rest.strip():
         try:
             msgspec.json.decode(rest)
-        except msgspec.MsgspecError:
+        except NOT_JSON:
             return
         yield rest.strip()

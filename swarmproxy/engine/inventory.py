@@ -10,6 +10,7 @@ from swarmproxy.errors import ProtocolViolation
 from swarmproxy.model.container import Container
 from swarmproxy.model.holdings import Holdings, image_names
 from swarmproxy.model.image import Image
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.network import Network
 from swarmproxy.model.volume import Volume
 from swarmproxy.scheduler.resources import Claims, claims_of_container
@@ -63,7 +64,7 @@ def read_list(body: bytes) -> list[Listed]:
     """Return the elements of an engine's `/containers/json`. Raises ProtocolViolation for anything else."""
     try:
         return [_read_item(bytes(item)) for item in _list_decoder.decode(body) or ()]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise ProtocolViolation(f"the engine lists its containers in a way that cannot be read: {error}") from error
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from swarmproxy.errors import ProtocolViolation
+from swarmproxy.model.members import NOT_JSON
 
 BLOCK = 512
 _END = bytes(2 * BLOCK)
@@ -162,7 +163,7 @@ class Merger:
             shape = list[dict[str, Any]] if self._name == _MANIFEST else dict[str, Any]
             try:
                 self._tables[self._name].append(msgspec.json.decode(content, type=shape))
-            except (msgspec.MsgspecError, UnicodeError) as error:
+            except NOT_JSON as error:
                 raise ProtocolViolation(f"{self._name} of an archive cannot be read: {error}") from error
 
 

@@ -21,6 +21,7 @@ from swarmproxy.model.labels import (
     is_expression,
     take_expressions,
 )
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.spec import ContainerSpec
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _read(parameters: Mapping[str, str], name: str) -> dict[str, str | None]:
         return {}
     try:
         return _arguments.decode(text) or {}
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except NOT_JSON as error:
         raise BadRequest(f"invalid {name}: {error}") from error
 
 

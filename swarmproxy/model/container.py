@@ -11,6 +11,7 @@ import msgspec
 
 from swarmproxy.errors import SwarmError
 from swarmproxy.model import labels as label_names
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.recipe import CONTAINER_MODE, distil
 from swarmproxy.model.times import NANOSECONDS, parse_rfc3339_ns
 
@@ -141,7 +142,7 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
             members["Created"] = msgspec.Raw(msgspec.json.encode(created))
         if ip and (ports := members.get("Ports")) is not None:
             members["Ports"] = _with_engine_ip(ports, ip)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (*NOT_JSON, ValueError) as error:
         raise SwarmError(f"the engine describes a container in a way that cannot be read: {error}") from error
     container_id = listed.Id or seen.Id
     if not container_id:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swarmproxy.errors import BadRequest, ProtocolViolation
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.names import NameStyle, styled
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def read(body: bytes, query: Query, naming: Naming) -> NodeUsage:
     try:
         answer = _answers.decode(body)
         usages = {kind: _usage(kind, answer, query, naming) for kind in query.kinds}
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise ProtocolViolation(f"the engine tells its disk usage in a way that cannot be read: {error}") from error
     return NodeUsage(usages, answer.BuilderSize)
 

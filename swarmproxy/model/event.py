@@ -13,6 +13,7 @@ import msgspec
 from swarmproxy.errors import BadRequest, SwarmError
 from swarmproxy.model.filters import labels_match, parse_filters, parse_labels
 from swarmproxy.model.image import familiar, split_reference
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.times import NANOSECONDS, parse_moment_ns
 
 if TYPE_CHECKING:
@@ -94,8 +95,9 @@ def from_engine(line: bytes, *, skew_ns: int = 0) -> Event:
     before 1.10) is taken for a container's, or an image's if it names no container.
     """
     try:
+        line.isascii() or line.decode()  # also in members that are not read here: they go on to clients
         parsed = _line_decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise SwarmError(f"the engine describes an event in a way that cannot be read: {error}") from error
     actor = parsed.Actor or _Actor()
     attributes = {key: value or "" for key, value in (actor.Attributes or {}).items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from swarmproxy.errors import BadRequest
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.pattern import Budget, Pattern
 from swarmproxy.model.pattern_syntax import PatternError
 
@@ -32,7 +33,7 @@ def parse_filters(text: str) -> Filters:
         return {}
     try:
         decoded = _decoder.decode(text)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except NOT_JSON as error:
         raise BadRequest(f"invalid filter: {error}") from error
     return {key: tuple(dict.fromkeys(values)) for key, values in decoded.items() if values}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from swarmproxy.errors import SwarmError
+from swarmproxy.model.members import NOT_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,7 @@ def from_engine(item: bytes) -> Image:
     """
     try:
         parsed = _decoder.decode(item)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise SwarmError(f"the engine describes an image in a way that cannot be read: {error}") from error
     return Image(
         id=parsed.Id or "",
@@ -64,7 +65,7 @@ def list_from_engine(body: bytes) -> list[Image]:
     """Return the images in the body of `/images/json`, in the engine's order. Raises SwarmError."""
     try:
         items = _list_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise SwarmError(f"the engine lists its images in a way that cannot be read: {error}") from error
     return [from_engine(bytes(item)) for item in items]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from swarmproxy.errors import BadRequest
+from swarmproxy.model.members import NOT_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -133,5 +134,5 @@ def _decoded(text: str) -> tuple[str, ...] | None:
         return ()
     try:
         return msgspec.json.decode(text, type=tuple[str, ...] | None) or ()
-    except (msgspec.MsgspecError, UnicodeError):
+    except NOT_JSON:
         return None

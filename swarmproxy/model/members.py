@@ -6,6 +6,10 @@ from typing import Any
 
 import msgspec
 
+# What decoding raises for bytes that are no JSON of the shape asked for: text that is not UTF-8 and nesting without an
+# end have errors of their own.
+NOT_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
 members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from swarmproxy.errors import SwarmError
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.times import parse_rfc3339_ns
 
 LOCAL = "local"
@@ -62,7 +63,7 @@ def from_engine(item: bytes) -> Network:
         parsed = _decoder.decode(item)
         members = _members_decoder.decode(item)
         created_ns = parse_rfc3339_ns(parsed.Created) if parsed.Created else 0
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (*NOT_JSON, ValueError) as error:
         raise SwarmError(f"the engine describes a network in a way that cannot be read: {error}") from error
     if not parsed.Id:
         raise SwarmError("the engine describes a network without an ID")
@@ -85,7 +86,7 @@ def list_from_engine(body: bytes) -> list[Network]:
     """Return the networks in the body of `/networks`, in the engine's order. Raises SwarmError."""
     try:
         items = _list_decoder.decode(body) or ()
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise SwarmError(f"the engine lists its networks in a way that cannot be read: {error}") from error
     return [from_engine(bytes(item)) for item in items]
 

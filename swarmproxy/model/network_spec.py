@@ -12,7 +12,7 @@ import msgspec
 
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.labels import Expressions, take_expressions
-from swarmproxy.model.members import folded, members_decoder, put
+from swarmproxy.model.members import NOT_JSON, folded, members_decoder, put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ class NetworkSpec:
             if isinstance(top, dict):
                 top["ConfigFrom"] = folded(top.get("ConfigFrom"), _ConfigFrom)
             read = msgspec.convert(top, _Body)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise BadRequest(f"invalid JSON: {error}") from error
         labels = {key: value or "" for key, value in (read.Labels or {}).items()}
         return cls(
@@ -89,7 +89,7 @@ class EndpointSpec:
             raise BadRequest("invalid JSON: got EOF while reading request body")
         try:
             read = msgspec.convert(folded(msgspec.json.decode(body), _Endpoint), _Endpoint)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise BadRequest(f"invalid JSON: {error}") from error
         return cls(container=read.Container or "", force=bool(read.Force), raw=body)
 

@@ -14,6 +14,7 @@ import msgspec
 
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.labels import without_unreadable
+from swarmproxy.model.members import NOT_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +109,7 @@ def distil(inspect: bytes) -> bytes:
     """
     try:
         return msgspec.json.encode(_inspect_decoder.decode(inspect))
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise SwarmError(f"the engine describes a container in a way that cannot be read: {error}") from error
 
 
@@ -129,7 +130,7 @@ def recreate(
         inspect = _inspect_decoder.decode(kept)
         config = _members_decoder.decode(inspect.Config)
         host = _members_decoder.decode(inspect.HostConfig)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise SwarmError(f"what was kept of container {container_id} cannot be read: {error}") from error
     networks = {
         name: _attachment(name, endpoint or _Endpoint(), container_id)

@@ -28,7 +28,7 @@ from swarmproxy.model.container import (
 from swarmproxy.model.generic import read_wishes
 from swarmproxy.model.image import familiar, split_reference
 from swarmproxy.model.labels import ID, Expressions, check_reschedule_policies, take_expressions
-from swarmproxy.model.members import decode_member, folded, members_decoder, members_of, put
+from swarmproxy.model.members import NOT_JSON, decode_member, folded, members_decoder, members_of, put
 from swarmproxy.model.recipe import CONTAINER_MODE
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class ContainerSpec:
                 top["HostConfig"] = _folded_host(top.get("HostConfig"))
                 top["NetworkingConfig"] = folded(top.get("NetworkingConfig"), _NetworkingConfig)
             read = msgspec.convert(top, _Body)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise BadRequest(f"invalid JSON: {error}") from error
         host = read.HostConfig or _HostConfig()
         labels = {key: value or "" for key, value in (read.Labels or {}).items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from swarmproxy.errors import SwarmError
+from swarmproxy.model.members import NOT_JSON
 
 INACTIVE = "inactive"
 ACTIVE = "active"
@@ -94,7 +95,7 @@ def reservations(services: bytes) -> dict[str, Reserved]:
     """
     try:
         found = _services.decode(services) or ()
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise SwarmError(f"a manager of the swarm lists its services in a way that cannot be read: {error}") from error
     reserved: dict[str, Reserved] = {}
     for service in found:

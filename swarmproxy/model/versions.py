@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swarmproxy.errors import BadRequest
+from swarmproxy.model.members import NOT_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -178,7 +179,7 @@ def _no_all_filter(case: Case) -> None:
 def _filters(case: Case) -> dict[str, Any]:
     try:
         return msgspec.json.decode(case.members.get("filters") or "{}", type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise BadRequest(f"invalid filters: {error}") from error
 
 

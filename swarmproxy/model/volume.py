@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from swarmproxy.errors import SwarmError
+from swarmproxy.model.members import NOT_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ def from_engine(item: bytes) -> Volume:
     try:
         parsed = _decoder.decode(item)
         members = _members_decoder.decode(item)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise SwarmError(f"the engine describes a volume in a way that cannot be read: {error}") from error
     if not parsed.Name:
         raise SwarmError("the engine describes a volume without a name")
@@ -73,7 +74,7 @@ def list_from_engine(body: bytes) -> list[Volume]:
     """Return the volumes in the body of `/volumes`, in the engine's order. Raises SwarmError."""
     try:
         items = _list_decoder.decode(body).Volumes or ()
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise SwarmError(f"the engine lists its volumes in a way that cannot be read: {error}") from error
     return [from_engine(bytes(item)) for item in items]
 

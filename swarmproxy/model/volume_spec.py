@@ -12,7 +12,7 @@ import msgspec
 
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.labels import Expressions, take_expressions
-from swarmproxy.model.members import folded, members_decoder, put
+from swarmproxy.model.members import NOT_JSON, folded, members_decoder, put
 from swarmproxy.model.volume import LOCAL
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class VolumeSpec:
         body = body if body.strip() else b"{}"
         try:
             read = msgspec.convert(folded(msgspec.json.decode(body), _Body), _Body)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise BadRequest(f"invalid JSON: {error}") from error
         labels = {key: value or "" for key, value in (read.Labels or {}).items()}
         return cls(

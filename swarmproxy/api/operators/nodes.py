@@ -16,6 +16,7 @@ from swarmproxy.cluster.rescheduling import Rescheduling
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.info import natural_key
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.times import NANOSECONDS, format_rfc3339
 
 log = logging.getLogger("swarmproxy.api")
@@ -134,7 +135,7 @@ async def activate(node: Name, request: Request) -> Changed:
 async def _label_change(request: Request) -> LabelChange:
     try:
         change = msgspec.json.decode(await body_bytes(request, limit=BODY_LIMIT), type=LabelChange)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise BadRequest(f'the body should be {{"Set": {{...}}, "Remove": [...]}}: {error}') from error
     if not change.Set and not change.Remove:
         raise BadRequest("there is no label to set or to remove")

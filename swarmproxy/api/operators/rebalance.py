@@ -12,6 +12,7 @@ from swarmproxy.api.requests import body_bytes, cluster_of, json_reply, number
 from swarmproxy.cluster.operators import find_node
 from swarmproxy.cluster.rebalancing import Rebalancing, Step, Wanted
 from swarmproxy.errors import BadRequest, NotSupported
+from swarmproxy.model.members import NOT_JSON
 from swarmproxy.scheduler.rebalance import MAX_MOVES, Load, Plan, PlannedMove
 
 router = APIRouter(tags=["rebalance"])
@@ -50,7 +51,7 @@ async def _wanted(request: Request) -> list[Wanted] | None:
         return None
     try:
         moves = msgspec.json.decode(body, type=_Moves).moves
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise BadRequest(f'the body should be {{"moves": [{{"container": "...", "to": "..."}}]}}: {error}') from error
     cluster, found = cluster_of(request), []
     for move in moves:
