@@ -1,0 +1,1 @@
+"""Whatever bytes reach our parsers: `targets` say what must hold, `python -m tests.fuzz` searches."""
