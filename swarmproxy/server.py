@@ -17,6 +17,7 @@ import uvicorn
 from swarmproxy.errors import ConfigError
 from swarmproxy.settings import Listen
 from swarmproxy.wire.factory import protocol_factory
+from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import Shortcut
 
@@ -24,18 +25,27 @@ log = logging.getLogger("swarmproxy.server")
 
 SOCKET_MODE = 0o660
 BACKLOG = 4096
+SIDE_DRAIN_S = 1.0
 
 
 class Server(uvicorn.Server):
     """uvicorn's server, woken when it has something to do, with signals left to the composition root."""
 
     def __init__(
-        self, app: Any, *, tls: ssl.SSLContext | None, drain_timeout_s: float, shortcut: Shortcut | None = None
+        self,
+        app: Any,
+        *,
+        tls: ssl.SSLContext | None,
+        drain_timeout_s: float,
+        shortcut: Shortcut | None = None,
+        journal: Journal | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=protocol_factory(tls=tls, limits=Limits(), shortcut=shortcut),  # type: ignore[arg-type]
+                http=protocol_factory(  # type: ignore[arg-type]
+                    tls=tls, limits=Limits(), shortcut=shortcut, journal=journal
+                ),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -69,6 +79,16 @@ class Server(uvicorn.Server):
         """Stop accepting, let short requests end, end streams; `serve` returns within the drain timeout."""
         self.should_exit = True
         self._end.set()
+
+
+class SideServer(Server):
+    """A listener beside Docker's API, for people and programs that watch: another application, the same wire below it.
+
+    It is told to `drain` when the manager has ended its own requests, so that it can be watched ending.
+    """
+
+    def __init__(self, app: Any, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(app, tls=tls, drain_timeout_s=SIDE_DRAIN_S)
 
 
 @contextlib.contextmanager

@@ -130,6 +130,7 @@ class Builder:
     async def _relay(
         self, exchange: Exchange, engine: Engine, version: Version, path: str, *, upgrade: bool = False
     ) -> None:
+        exchange.about.node = engine.name
         options = RelayOptions(upgrade=upgrade, on_head=lambda _: engine.note_success(), headers=self._headers)
         try:
             await exchange.relay(engine.pool, versioned(engine, version, path).encode("ascii"), options=options)

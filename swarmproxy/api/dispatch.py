@@ -15,6 +15,7 @@ from swarmproxy.api.building import Builder
 from swarmproxy.api.errors import body_of, status_of
 from swarmproxy.api.forwarded import match
 from swarmproxy.api.forwarding import Forwarder, exchange_of
+from swarmproxy.api.kinds import OTHER, kind_of
 from swarmproxy.api.often import Endpoint, endpoint_for
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.placement import Placement
@@ -75,9 +76,12 @@ class Dispatch:
             await self._inner(scope, receive, send)
             return
         method: str = scope["method"]
+        about = exchange_of(scope).about
+        about.route = OTHER
         try:
             version, path = apiversion.split_path(scope["path"])
             found = match(method, path)
+            about.route, about.object = (found[0].kind, found[1]) if found is not None else kind_of(method, path)
             if self._replica is not None and self._replica.passes_on(path) and method != "OPTIONS":
                 upgrade, endless = (found[0].upgrade, found[0].endless) if found is not None else (False, False)
                 exchange, target = exchange_of(scope), whole_target(scope)
@@ -161,6 +165,7 @@ class Dispatch:
         if lines is None:
             head = [(b"content-type", PLAIN), *headers, *self._daemon_headers(version)]
             lines = self._keep_lines(key, head)
+        exchange.about.route = "ping"
         exchange.answer_at_once(200, lines, b"OK")
         return True
 

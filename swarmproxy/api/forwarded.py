@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote
 
+from swarmproxy.api.kinds import kind_of
 from swarmproxy.model.apiversion import OLDEST, Version
 from swarmproxy.model.versions import Subject
 
@@ -31,6 +32,7 @@ class Route:
     """How one kind of request is forwarded."""
 
     owner: Owner
+    kind: str  # see `kinds`
     action: str = ""
     upgrade: bool = False  # may become a raw stream
     endless: bool = False  # lasts as long as the client likes: ended at once when the manager drains
@@ -63,8 +65,13 @@ def _rows(
     ):
         for word in words.split():
             method, _, action = word.partition(":")
-            table[method, action] = Route(owner=owner, action=action, **how)
+            table[method, action] = Route(owner=owner, kind=_kind(owner, method, action), action=action, **how)
     return table
+
+
+def _kind(owner: Owner, method: str, action: str = "") -> str:
+    path = f"/{owner.value or 'distribution'}/*"
+    return kind_of(method, f"{path}/{action}" if action else path)[0]
 
 
 # By method and what follows the object's name in the path. Source: classic Swarm 1.2, api/primary.go.
@@ -77,36 +84,58 @@ _CONTAINERS = _rows(
     changes="POST:kill POST:pause POST:unpause POST:update POST:checkpoints",
 ) | {
     **{
-        ("POST", action): Route(owner=Owner.CONTAINER, action=action, finish=True, changes=True, subject=Subject.STOP)
+        ("POST", action): Route(
+            owner=Owner.CONTAINER,
+            kind=f"containers/{action}",
+            action=action,
+            finish=True,
+            changes=True,
+            subject=Subject.STOP,
+        )
         for action in ("stop", "restart")
     },
-    ("POST", "start"): Route(owner=Owner.CONTAINER, action="start", finish=True, changes=True, needs_healthy=False),
-    ("DELETE", ""): Route(owner=Owner.CONTAINER, finish=True, removes=True, needs_healthy=False),
+    ("POST", "start"): Route(
+        owner=Owner.CONTAINER,
+        kind="containers/start",
+        action="start",
+        finish=True,
+        changes=True,
+        needs_healthy=False,
+    ),
+    ("DELETE", ""): Route(
+        owner=Owner.CONTAINER, kind="containers/remove", finish=True, removes=True, needs_healthy=False
+    ),
 }
 _CHECKPOINT = "/checkpoints/"
 _EXECS = _rows(Owner.EXEC, soon="GET:json POST:resize", upgrades="POST:start")
 _IMAGES = _rows(Owner.IMAGE, soon="GET:history", streams="GET:get POST:push") | {
-    ("GET", "json"): Route(owner=Owner.IMAGE, action="json", answers_within_s=SOON_S, as_it_is_from=(1, 44)),
-    ("GET", "attestations"): Route(owner=Owner.IMAGE, action="attestations", answers_within_s=SOON_S, since=(1, 55)),
+    ("GET", "json"): Route(
+        owner=Owner.IMAGE, kind="images/inspect", action="json", answers_within_s=SOON_S, as_it_is_from=(1, 44)
+    ),
+    ("GET", "attestations"): Route(
+        owner=Owner.IMAGE, kind="images/attestations", action="attestations", answers_within_s=SOON_S, since=(1, 55)
+    ),
 }
-_COMMIT = Route(owner=Owner.COMMITTED, finish=True, makes_image=True)
-_SAVE = Route(owner=Owner.SAVED)
+_COMMIT = Route(owner=Owner.COMMITTED, kind="commit", finish=True, makes_image=True)
+_SAVE = Route(owner=Owner.SAVED, kind="images/save")
 _DISTRIBUTION = _rows(Owner.ANYONE, soon="GET:json")
 _BUILDS = {
-    ("POST", "/build"): Route(owner=Owner.BUILD),
-    ("POST", "/build/cancel"): Route(owner=Owner.CANCELLED),
-    ("POST", "/session"): Route(owner=Owner.SESSION, upgrade=True),
-    ("POST", "/grpc"): Route(owner=Owner.CONTROL, upgrade=True),
+    ("POST", "/build"): Route(owner=Owner.BUILD, kind="build"),
+    ("POST", "/build/cancel"): Route(owner=Owner.CANCELLED, kind="build/cancel"),
+    ("POST", "/session"): Route(owner=Owner.SESSION, kind="session", upgrade=True),
+    ("POST", "/grpc"): Route(owner=Owner.CONTROL, kind="grpc", upgrade=True),
 }
 BUILDS = frozenset(route.owner for route in _BUILDS.values())
 _PLUGINS = {
-    ("POST", action): Route(owner=Owner.PLUGIN, action=action, finish=action != "push")
+    ("POST", action): Route(owner=Owner.PLUGIN, kind=f"plugins/{action}", action=action, finish=action != "push")
     for action in ("enable", "disable", "set", "upgrade", "push")
-} | {("DELETE", ""): Route(owner=Owner.PLUGIN, finish=True)}
+} | {("DELETE", ""): Route(owner=Owner.PLUGIN, kind="plugins/remove", finish=True)}
 _NEW_PLUGINS = {
-    ("GET", "privileges"): Route(owner=Owner.NEW_PLUGIN, action="privileges", answers_within_s=SOON_S),
-    ("POST", "pull"): Route(owner=Owner.NEW_PLUGIN, action="pull"),
-    ("POST", "create"): Route(owner=Owner.NEW_PLUGIN, action="create"),
+    ("GET", "privileges"): Route(
+        owner=Owner.NEW_PLUGIN, kind="plugins/privileges", action="privileges", answers_within_s=SOON_S
+    ),
+    ("POST", "pull"): Route(owner=Owner.NEW_PLUGIN, kind="plugins/pull", action="pull"),
+    ("POST", "create"): Route(owner=Owner.NEW_PLUGIN, kind="plugins/create", action="create"),
 }
 # Swarm mode's: by method and path, `*` for a name. Source: moby, api/server/router/swarm/cluster.go.
 _OF_SWARM: _Table = {}
@@ -124,14 +153,15 @@ for _path, _methods in {
     for _method in _methods.split():
         _OF_SWARM[_method, _path] = Route(
             owner=Owner.MANAGER,
+            kind=kind_of(_method, _path)[0],
             finish=_method != "GET",
             answers_within_s=SOON_S,
             endless=_path.endswith("/logs"),
         )
 _KINDS_OF_SWARM = frozenset(path.split("/")[1] for _, path in _OF_SWARM)
 _ANYONE = {
-    ("POST", "/auth"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
-    ("GET", "/images/search"): Route(owner=Owner.ANYONE, answers_within_s=SOON_S),
+    ("POST", "/auth"): Route(owner=Owner.ANYONE, kind="auth", answers_within_s=SOON_S),
+    ("GET", "/images/search"): Route(owner=Owner.ANYONE, kind="images/search", answers_within_s=SOON_S),
 }
 
 
@@ -144,7 +174,8 @@ def match(method: str, path: str) -> tuple[Route, str] | None:
         if method == "DELETE" and _CHECKPOINT in path:
             name, _, checkpoint = path[12:].rpartition(_CHECKPOINT)
             action = f"checkpoints/{quote(checkpoint)}"
-            return Route(owner=Owner.CONTAINER, action=action, finish=True, changes=True), name
+            kind = "containers/checkpoints"
+            return Route(owner=Owner.CONTAINER, kind=kind, action=action, finish=True, changes=True), name
         return _match(_CONTAINERS, method, path[12:])
     if path.startswith("/exec/"):
         return _match(_EXECS, method, path[6:])
@@ -156,9 +187,10 @@ def match(method: str, path: str) -> tuple[Route, str] | None:
         return route, ""
     kind, _, rest = path[1:].partition("/")
     if kind in _KINDS_OF_SWARM:
+        if found := _OF_SWARM.get((method, path)):
+            return found, ""
         name, _, action = rest.partition("/")
-        general = f"/{kind}/*/{action}" if action else f"/{kind}/*" if name else path
-        found = _OF_SWARM.get((method, path)) or _OF_SWARM.get((method, general))
+        found = _OF_SWARM.get((method, f"/{kind}/*/{action}" if action else f"/{kind}/*")) if name else None
         return (found, name) if found is not None else None
     if path.startswith("/distribution/"):
         return _match(_DISTRIBUTION, method, path[14:])

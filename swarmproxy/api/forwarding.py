@@ -48,8 +48,8 @@ class Forwarder:
             return True
         query: bytes = scope["query_string"]
         if route.owner is Owner.MANAGER:
-            exchange, swarms = exchange_of(scope), self._cluster.swarms
-            return await forward_to_manager(exchange, swarms, version, path, query, self._options_of(route))
+            swarms = self._cluster.swarms
+            return await forward_to_manager(exchange_of(scope), swarms, version, path, query, self._options_of(route))
         container_id = ""
         headers: tuple[tuple[bytes, bytes], ...] = ()
         match route.owner:
@@ -89,6 +89,8 @@ class Forwarder:
                 engine, path, query, headers = asked.engine, asked.path, asked.query, asked.headers
         if route.since is not None:
             _demand(engine, version, route.since, route.action)
+        exchange = exchange_of(scope)
+        exchange.about.node = engine.name
         await reach(engine)
         target = versioned(engine, version, path).encode("ascii")
         if query:
@@ -97,7 +99,7 @@ class Forwarder:
         if headers:
             options = replace(options, headers=(*self._headers, *headers))
         try:
-            status = await exchange_of(scope).relay(engine.pool, target, options=options)
+            status = await exchange.relay(engine.pool, target, options=options)
         except EngineUnreachable as error:
             raise unreachable(engine, error) from error
         finally:
@@ -120,6 +122,8 @@ class Forwarder:
         if query:
             target += b"?" + query
         options = self._options.get(route) or self._how(route, engine, container_id)[0]
+        about = exchange.about
+        about.route, about.object, about.node = route.kind, name, engine.name
 
         def ended(status: int) -> None:
             if status and route.answers_within_s is not None:

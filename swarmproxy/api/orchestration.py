@@ -38,6 +38,7 @@ async def forward_to_manager(
     async with aclosing(swarms.attempts()) as attempts:
         async for engine in attempts:
             target = versioned(engine, version, path).encode("ascii") + (b"?" + query if query else b"")
+            exchange.about.node = engine.name
             options = replace(options, head_timeout_s=next(waits) if reads else SOON_S)
             try:
                 status = await exchange.relay(engine.pool, target, options=options)

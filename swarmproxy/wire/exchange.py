@@ -1,20 +1,20 @@
 """One request of a client and its answer, as an ASGI application sees them."""
 
 import asyncio
-import http
 import itertools
 import logging
 import re
 import secrets
+import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
-import msgspec
-
 from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import RequestHead
+from swarmproxy.wire.record import About
 from swarmproxy.wire.sockets import peer_of
+from swarmproxy.wire.status import error_answer, status_line
 
 log = logging.getLogger("swarmproxy.wire")
 
@@ -29,27 +29,6 @@ _PROCESS = secrets.token_hex(3)
 _numbers = itertools.count(1)
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-_STATUS_LINES = {s.value: b"HTTP/1.1 %d %s\r\n" % (s, s.phrase.encode()) for s in http.HTTPStatus}
-
-
-def status_line(status: int) -> bytes:
-    """Return the first line of an answer."""
-    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-
-
-def error_answer(status: int, message: str, *, request_id: str = "", close: bool = True) -> bytes:
-    """Return a whole answer in the form of Docker's own errors."""
-    body = msgspec.json.encode({"message": message}) + b"\n"
-    return b"".join(
-        (
-            status_line(status),
-            b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body),
-            b"X-Request-Id: %s\r\n" % request_id.encode() if request_id else b"",
-            b"Connection: close\r\n" if close else b"",
-            b"\r\n",
-            body,
-        )
-    )
 
 
 class ClientConnection(asyncio.Protocol):
@@ -103,15 +82,20 @@ class AsgiExchange:
         "_request_id",
         "_waiter",
         "_write_waiter",
+        "about",
         "answer_begun",
         "answer_ended",
+        "begun_at",
         "body_complete",
         "body_read",
         "connection",
         "gone",
         "keep_alive",
         "moving",
+        "received_bytes",
         "request",
+        "sent_bytes",
+        "status",
         "wants_continue",
     )
 
@@ -126,6 +110,11 @@ class AsgiExchange:
         self.answer_ended = False
         self.gone = False  # the client is
         self.moving = True  # something was sent to the client since somebody looked last
+        self.begun_at = time.monotonic()  # not the loop's time, which counts in milliseconds
+        self.status = 0  # until the answer begins
+        self.received_bytes = 0  # of the body, and of the stream that the connection may become
+        self.sent_bytes = 0  # likewise; of chunks that pass unchanged with what frames them
+        self.about = About()
         self._request_id = ""
         self._body = bytearray()
         self._body_told = False  # the application has read all of it
@@ -162,6 +151,14 @@ class AsgiExchange:
             "headers": list(request.fields.headers),
             "extensions": {"swarmproxy.exchange": self},
         }
+
+    def count_received(self, size: int) -> None:
+        """Note that so many bytes came from the client."""
+        self.received_bytes += size
+
+    def count_sent(self, size: int) -> None:
+        """Note that so many bytes went to the client."""
+        self.sent_bytes += size
 
     # What the connection tells.
 
@@ -229,6 +226,7 @@ class AsgiExchange:
         message = f"internal error: see the log for request {self.request_id}"
         self.connection.transport.write(error_answer(500, message, request_id=self.request_id))
         self.answer_begun = True
+        self.status = 500
         self.end_answer(keep_alive=False)
 
     def want_body(self) -> None:
@@ -270,6 +268,7 @@ class AsgiExchange:
         if self.answer_begun:
             raise RuntimeError("the request is answered already")
         self.moving = self.answer_begun = True
+        self.status = status
         if not self.body_complete:
             self.keep_alive = False
         parts = [status_line(status), lines, b"content-length: %d\r\n" % len(body)]
@@ -279,6 +278,7 @@ class AsgiExchange:
         parts.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         if self.request.method != b"HEAD":
             parts.append(body)
+            self.sent_bytes += len(body)
         transport = self.connection.transport
         if len(body) <= _JOINED_BYTES:
             transport.write(b"".join(parts))
@@ -342,6 +342,7 @@ class AsgiExchange:
             self.keep_alive = False
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         self.answer_begun = True
+        self.status = status
         self._head = b"".join(lines)
         # Most bodies follow in the same step: then one write is enough.
         self.connection.loop.call_soon(self._flush_head)
@@ -357,6 +358,7 @@ class AsgiExchange:
         if self._chunked:
             if body:
                 parts += (b"%x\r\n" % len(body), body, b"\r\n")
+                self.sent_bytes += len(body)
             if last:
                 parts.append(b"0\r\n\r\n")
         elif self.request.method != b"HEAD":
@@ -366,6 +368,7 @@ class AsgiExchange:
                     raise RuntimeError("the body is not as long as Content-Length says")
             if body:
                 parts.append(body)
+                self.sent_bytes += len(body)
         if parts:
             self.connection.transport.writelines(parts)
         if last:

@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.protocol import ServerProtocol
 from swarmproxy.wire.relay import Shortcut
@@ -16,7 +17,11 @@ from swarmproxy.wire.wakeful import Wakeful
 
 
 def protocol_factory(
-    *, tls: SSLContext | None = None, limits: Limits | None = None, shortcut: Shortcut | None = None
+    *,
+    tls: SSLContext | None = None,
+    limits: Limits | None = None,
+    shortcut: Shortcut | None = None,
+    journal: Journal | None = None,
 ) -> Callable[..., asyncio.Protocol]:
     """Return what `uvicorn.Config(http=...)` wants. TLS is ours (it can half-close): give uvicorn none."""
     chosen = limits or Limits()
@@ -28,7 +33,7 @@ def protocol_factory(
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> asyncio.Protocol:
-        protocol = ServerProtocol(config, server_state, app_state, _loop, chosen, wakeful, shortcut)
+        protocol = ServerProtocol(config, server_state, app_state, _loop, chosen, wakeful, shortcut, journal)
         return protocol if tls is None else TlsServerProtocol(protocol, tls, timeout_s=chosen.handshake_timeout_s)
 
     return build

@@ -186,6 +186,7 @@ class Forwarding(AnswerReader):
         exchange = self._exchange
         exchange.answer_begun = True
         exchange.moving = True
+        exchange.status = head.status
         if exchange.keep_alive and exchange.request.http_1_1 and self._passes_unchanged(head):
             prefix = head.whole
         else:
@@ -235,7 +236,10 @@ class Forwarding(AnswerReader):
         """Send a part of the body on."""
         if self._discard:
             return
-        self._exchange.moving = True
+        exchange = self._exchange
+        exchange.moving = True
+        for piece in pieces:
+            exchange.sent_bytes += len(piece)
         transport = self._client.transport
         prefix, self._prefix = self._prefix, b""
         if self._chunk_answer:
@@ -344,10 +348,12 @@ class Forwarding(AnswerReader):
     def stream_received(self, data: bytes) -> None:
         """Join the two connections. What the client sent early follows the request only now."""
         early, ended = self._client.become_stream()
-        engine, client = self.connection, self._client
+        engine, client, exchange = self.connection, self._client, self._exchange
         if data:
+            exchange.count_sent(len(data))
             client.transport.write(data)
         if early:
+            exchange.count_received(len(early))
             engine.transport.write(early)
         engine.user = None
         self._splice = Splice(
@@ -355,12 +361,14 @@ class Forwarding(AnswerReader):
                 client.transport,
                 write_paused=client.write_paused,
                 ended=ended,
+                count=exchange.count_received,
                 forget=client.connection_lost,
             ),
             Side(
                 engine.transport,
                 write_paused=engine.write_paused,
                 ended=False,
+                count=exchange.count_sent,
                 forget=engine.connection_lost,
             ),
             linger_s=STREAM_LINGER_S,

@@ -92,6 +92,7 @@ class Side(asyncio.Protocol):
     """One end of a splice: what it receives goes to the other, as fast as that takes it."""
 
     __slots__ = (
+        "_count",
         "_forget",
         "_splice",
         "_write",
@@ -113,6 +114,7 @@ class Side(asyncio.Protocol):
         *,
         write_paused: bool,
         ended: bool,
+        count: Callable[[int], None],
         forget: Callable[[Exception | None], None],
     ) -> None:
         self.transport = transport
@@ -120,6 +122,7 @@ class Side(asyncio.Protocol):
         self.ended = ended  # sends no more
         self.lost = False
         self.moving = True  # sent something since somebody looked last
+        self._count = count
         self._forget = forget
 
     def join(self, splice: Splice, peer: "Side") -> None:
@@ -136,6 +139,7 @@ class Side(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass on."""
         self.moving = True
+        self._count(len(data))
         self._write(data)
 
     def eof_received(self) -> bool:
@@ -159,6 +163,7 @@ class Side(asyncio.Protocol):
         """Tell the former owner and the splice, after what the peer still had to say."""
         if exc is not None and not self.ended and self.transport.get_extra_info("sslcontext") is None:
             if (data := read_left_over(self.transport)) and not self.peer.lost:
+                self._count(len(data))
                 self._write(data)
             self.ended = isinstance(exc, BrokenPipeError)
         self.lost = True

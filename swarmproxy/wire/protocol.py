@@ -17,12 +17,15 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
 from swarmproxy.errors import BadRequest, ProtocolViolation, TooLarge
-from swarmproxy.wire.exchange import Application, AsgiExchange, ClientConnection, Message, error_answer
+from swarmproxy.wire.clocks import Clocks
+from swarmproxy.wire.exchange import Application, AsgiExchange, Message
 from swarmproxy.wire.framing import Chunked, Counted, Piece, Scanner
 from swarmproxy.wire.head import RequestHead, has_bare_line_feed, parse_request
+from swarmproxy.wire.journal import Journal, note_unread
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import Exchange, Shortcut
 from swarmproxy.wire.sockets import StallTimer, tune
+from swarmproxy.wire.status import error_answer
 from swarmproxy.wire.wakeful import Wakeful
 
 _FEW = 4  # requests at a time: with more of them the loop does not get to sleep
@@ -38,7 +41,7 @@ class _State(enum.Enum):
     IGNORED = enum.auto()  # we are closing
 
 
-class ServerProtocol(ClientConnection):
+class ServerProtocol(Clocks):
     """One connection of a client, as uvicorn makes it."""
 
     def __init__(
@@ -50,6 +53,7 @@ class ServerProtocol(ClientConnection):
         limits: Limits,
         wakeful: Wakeful,
         shortcut: Shortcut | None,
+        journal: Journal | None = None,
     ) -> None:
         if not config.loaded:
             config.load()
@@ -57,11 +61,12 @@ class ServerProtocol(ClientConnection):
         self._root_path = config.root_path
         self._server_state = server_state
         self._app_state = app_state
-        self.loop = _loop or asyncio.get_event_loop()
+        super().__init__(_loop or asyncio.get_event_loop())
         self._limits = limits
         self.stall_s = self._limits.stall_s
         self._wakeful = wakeful
         self._shortcut = shortcut
+        self._journal = journal
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # from `connection_made` on
         self.write_paused = False
         self._state = _State.HEAD
@@ -71,11 +76,7 @@ class ServerProtocol(ClientConnection):
         self._read_paused = False
         self.input_ended = False
         self._draining = False
-        self._deadline = 0.0
         self._input_ended_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._watch: asyncio.TimerHandle | None = None
-        self._stall: StallTimer | None = None
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
@@ -130,11 +131,7 @@ class ServerProtocol(ClientConnection):
         self._server_state.connections.discard(self)
         self._state = _State.IGNORED
         self._held.clear()
-        for timer in (self._timer, self._watch, self._stall):
-            if isinstance(timer, StallTimer):
-                timer.stop()
-            elif timer is not None:
-                timer.cancel()
+        self.stop_clocks()
         if (exchange := self._leave_exchange()) is not None:
             exchange.client_lost()
 
@@ -188,30 +185,32 @@ class ServerProtocol(ClientConnection):
             self._wait_for_rest_of_head(seen)
             return
         if end > self._limits.head_bytes:
-            self._refuse(431, "the request's headers are too large")
+            self._refuse_head(431, "the request's headers are too large")
             return
         self._held.clear()
         try:
             request = parse_request(data if end == len(data) else data[:end])
         except TooLarge as error:
-            self._refuse(431, str(error))
+            self._refuse_head(431, str(error))
         except BadRequest as error:
-            self._refuse(400, str(error))
+            self._refuse_head(400, str(error))
         else:
             self._begin(request, data[end:])
 
     def _wait_for_rest_of_head(self, seen: int) -> None:
         if has_bare_line_feed(self._held, max(0, seen - 1)):
-            self._refuse(400, "malformed HTTP header: a bare line feed")
+            self._refuse_head(400, "malformed HTTP header: a bare line feed")
         elif len(self._held) > self._limits.head_bytes:
-            self._refuse(431, "the request's headers are too large")
+            self._refuse_head(431, "the request's headers are too large")
         elif self._held and not seen:
-            self._set_deadline(self._limits.head_timeout_s)
+            self.set_deadline(self._limits.head_timeout_s)
 
     def _begin(self, request: RequestHead, rest: bytes) -> None:
         exchange = Exchange(self, request)
         self._exchange = exchange
         self._wakeful.busy += 1
+        if self._journal is not None:
+            self._journal.begun(exchange)
         self._state = _State.BEHIND
         if self._draining:
             exchange.keep_alive = False
@@ -243,6 +242,7 @@ class ServerProtocol(ClientConnection):
         if end >= 0:
             self._state = _State.BEHIND
         if exchange is not None and (pieces or end >= 0):
+            exchange.received_bytes += sum(map(len, pieces))
             exchange.body_received(pieces, last=end >= 0)
         if 0 <= end < len(data):
             self.data_received(data[end:])
@@ -281,18 +281,20 @@ class ServerProtocol(ClientConnection):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._wakeful.busy -= 1
+            if self._journal is not None:
+                self._journal.ended(exchange)
         return exchange
 
     def become_stream(self) -> tuple[bytes, bool]:
         """Leave HTTP for good; return what came behind the request, and whether the client ended."""
         early = bytes(self._held)
         self._held.clear()
-        for timer in (self._timer, self._watch):
-            if timer is not None:
-                timer.cancel()
-        if self._stall is not None:
-            self._stall.stop()
+        self.stop_clocks()
         return early, self.input_ended
+
+    def _refuse_head(self, status: int, message: str) -> None:
+        note_unread(self._journal, self, status)
+        self._refuse(status, message)
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer a request that cannot be understood, and close."""
@@ -302,6 +304,8 @@ class ServerProtocol(ClientConnection):
 
     def _fail_request(self, status: int, message: str) -> None:
         """End the request in progress because the rest of it cannot be understood."""
+        if self._exchange is not None and not self._exchange.answer_begun:
+            self._exchange.status = status
         exchange = self._leave_exchange()
         if exchange is None:
             return
@@ -319,8 +323,7 @@ class ServerProtocol(ClientConnection):
         """
         self._state = _State.IGNORED
         self._held.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        self.stop_timer()
         if not self.input_ended and not self.transport.is_closing():
             self.transport.write_eof()
             self.resume_reading()
@@ -329,8 +332,7 @@ class ServerProtocol(ClientConnection):
             self._close_now()
 
     def _close_now(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self.stop_timer()
         self._timer = self.loop.call_later(self._limits.stall_s, self.transport.abort)
         self.transport.close()
 
@@ -348,26 +350,14 @@ class ServerProtocol(ClientConnection):
     # Clocks.
 
     def _wait_for_head(self) -> None:
-        """Arm the deadline of an idle connection. One timer serves all requests: fired early, it waits on."""
-        self._deadline = self.loop.time() + self._limits.keep_alive_s
-        if self._timer is None:
-            self._timer = self.loop.call_later(self._limits.keep_alive_s, self._look_at_deadline)
+        self.put_off(self._limits.keep_alive_s)
 
-    def _set_deadline(self, seconds: float) -> None:
-        self._deadline = self.loop.time() + seconds
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.loop.call_later(seconds, self._look_at_deadline)
-
-    def _look_at_deadline(self) -> None:
-        self._timer = None
+    def deadline_passed(self) -> None:
+        """Give up waiting for a request."""
         if self._state is not _State.HEAD:
             return
-        left_s = self._deadline - self.loop.time()
-        if left_s > 0.001:
-            self._timer = self.loop.call_later(left_s, self._look_at_deadline)
-        elif self._held:
-            self._refuse(408, "the request's headers did not come in time")
+        if self._held:
+            self._refuse_head(408, "the request's headers did not come in time")
         else:
             self._close_now()
 

@@ -19,6 +19,7 @@ from swarmproxy.errors import EngineUnreachable
 from swarmproxy.wire import tls
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.factory import protocol_factory
+from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.pool import Pool
 from swarmproxy.wire.relay import DEFAULT, Exchange, RelayOptions
@@ -127,7 +128,12 @@ async def start(certificates: Certificates) -> AsyncIterator[Start]:
     ends: list[Callable[[], Awaitable[None]]] = []
 
     async def start_proxy(
-        mode: str = "plain", *, limits: Limits | None = None, client_ca: bool = False, **pool_options: Any
+        mode: str = "plain",
+        *,
+        limits: Limits | None = None,
+        client_ca: bool = False,
+        journal: Journal | None = None,
+        **pool_options: Any,
     ) -> Proxy:
         c = certificates
         secure = mode != "plain"
@@ -146,7 +152,9 @@ async def start(certificates: Certificates) -> AsyncIterator[Start]:
         proxy = Proxy(engine, pool, listener.getsockname()[1], None, client_tls)  # type: ignore[arg-type]
         config = uvicorn.Config(
             proxy.app,
-            http=protocol_factory(tls=server_tls, limits=limits, shortcut=proxy.at_once),  # type: ignore[arg-type]
+            http=protocol_factory(  # type: ignore[arg-type]
+                tls=server_tls, limits=limits, shortcut=proxy.at_once, journal=journal
+            ),
             lifespan="off",
             interface="asgi3",
             proxy_headers=False,

@@ -1,0 +1,56 @@
+"""The clocks of a client's connection."""
+
+import asyncio
+
+from swarmproxy.wire.exchange import ClientConnection
+from swarmproxy.wire.sockets import StallTimer
+
+_EARLY_S = 0.001  # the loop counts in milliseconds
+
+
+class Clocks(ClientConnection):
+    """A deadline that is put off with each request, and the timers of what is watched while there is reason to."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None  # of the deadline, later of the connection's end
+        self._watch: asyncio.TimerHandle | None = None
+        self._stall: StallTimer | None = None
+
+    def deadline_passed(self) -> None:
+        """Give up waiting for a request."""
+        raise NotImplementedError
+
+    def put_off(self, seconds: float) -> None:
+        """Let the deadline pass `seconds` from now. One timer serves all requests: fired early, it waits on."""
+        self._deadline = self.loop.time() + seconds
+        if self._timer is None:
+            self._timer = self.loop.call_later(seconds, self._look_at_deadline)
+
+    def set_deadline(self, seconds: float) -> None:
+        """Let the deadline pass `seconds` from now, which may be sooner than before."""
+        self.stop_timer()
+        self.put_off(seconds)
+
+    def _look_at_deadline(self) -> None:
+        self._timer = None
+        left_s = self._deadline - self.loop.time()
+        if left_s > _EARLY_S:
+            self._timer = self.loop.call_later(left_s, self._look_at_deadline)
+        else:
+            self.deadline_passed()
+
+    def stop_timer(self) -> None:
+        """Let neither the deadline nor an end pass."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def stop_clocks(self) -> None:
+        """Watch nothing any more."""
+        self.stop_timer()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._stall is not None:
+            self._stall.stop()
