@@ -7,19 +7,16 @@ import os
 import random
 import secrets
 import signal
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from discovery import Backend, DiscoveryError, DiscoveryRefusedError, Keeper, open_backend, open_election, open_keeper
 from discovery.election import Election
-from discovery.entry import Certificates, Entry
-from swarmproxy import __version__, errors, process
+from swarmproxy import __version__, certificates, errors, process
 from swarmproxy.api import app as api
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
@@ -39,6 +36,7 @@ from swarmproxy.leader.leadership import Leadership
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.reloading import Reloader, reload_on_hangup
 from swarmproxy.scheduler.explanation import Explanation
 from swarmproxy.scheduler.filters import choose
 from swarmproxy.scheduler.rebalance import Movable, Plan, plan
@@ -46,10 +44,10 @@ from swarmproxy.scheduler.resources import percent_of
 from swarmproxy.scheduler.scheduler import explain, place
 from swarmproxy.scheduler.strategy import Strategy
 from swarmproxy.server import Server, listening
-from swarmproxy.settings import Settings, Tls
-from swarmproxy.wire import tls
+from swarmproxy.settings import Settings
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.idle import Idle
+from swarmproxy.wire.tls import RenewableContext
 
 log = logging.getLogger("swarmproxy.manage")
 
@@ -66,8 +64,9 @@ def run(settings: Settings) -> int:
 
 
 async def _manage(settings: Settings) -> int:
-    engine_tls = _as_client(settings.engine_tls)
-    server_tls = _towards_clients(settings.tls)
+    engine_tls = certificates.as_client(settings.engine_tls)
+    server_tls = certificates.towards_clients(settings.tls)
+    peer_tls = certificates.as_client(settings.tls) if settings.replication is not None else None
     try:
         backend = open_backend(settings.discovery, heartbeat_s=settings.heartbeat_s, options=settings.discovery_options)
         election = _election(settings)
@@ -75,7 +74,7 @@ async def _manage(settings: Settings) -> int:
     except DiscoveryError as error:
         raise errors.ConfigError(str(error)) from error
 
-    contexts = EngineContexts(engine_tls)
+    contexts = certificates.EngineContexts(engine_tls)
     shared = Shared(idle=Idle(most=process.descriptors() // IDLE_SHARE))
 
     def build(cluster: Cluster, address: Address) -> Engine:
@@ -106,7 +105,7 @@ async def _manage(settings: Settings) -> int:
             await books.catch_up()  # before there is any node to place a container on
         await _follow(backend, cluster, contexts)
 
-    replica = _replica(settings, election, catch_up)
+    replica = _replica(settings, election, catch_up, peer_tls)
     placement.leads = lambda: replica is None or replica.leadership.leads
     mover = Mover(cluster, placement, time.time)
     rescheduling = Rescheduling(cluster, mover, pace=_pace(settings))
@@ -116,6 +115,11 @@ async def _manage(settings: Settings) -> int:
     explainer = Explainer(placement, _explaining(settings))
     front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing, rescheduling, forming)
     server = Server(front, tls=server_tls, drain_timeout_s=settings.drain_timeout_s, shortcut=front.at_once)
+    reloaders = [Reloader("certificates towards engines", contexts.renew)]
+    if server_tls is not None:
+        reloaders.append(Reloader("certificates towards clients", server_tls.renew))
+    if peer_tls is not None:
+        reloaders.append(Reloader("certificates towards managers", peer_tls.renew))
     with listening(settings.hosts, settings.socket_group) as sockets:
         campaign: asyncio.Task[None] | None = None
         moving: asyncio.Task[None] | None = None
@@ -131,6 +135,7 @@ async def _manage(settings: Settings) -> int:
             server.drain()
 
         _on_signals(drain)
+        reload_on_hangup(reloaders)
         log.info("swarmproxy is starting", extra={"version": __version__, "discovery": backend.source})
         try:
             async with cluster.running(), asyncio.TaskGroup() as tasks:
@@ -202,7 +207,12 @@ async def _keeper(settings: Settings) -> Keeper | None:
     return keeper
 
 
-def _replica(settings: Settings, election: Election | None, catch_up: Callable[[], Awaitable[None]]) -> Replica | None:
+def _replica(
+    settings: Settings,
+    election: Election | None,
+    catch_up: Callable[[], Awaitable[None]],
+    peer_tls: RenewableContext | None,
+) -> Replica | None:
     """Return this manager's part in a group of managers, if there is one.
 
     They reach each other with the files that they serve with: as with classic, the certificate is a client's as well.
@@ -212,55 +222,11 @@ def _replica(settings: Settings, election: Election | None, catch_up: Callable[[
     return Replica(
         Leadership(election, settings.replication.advertise, catch_up),
         patience_s=min(settings.replication.ttl_s + TAKE_OVER_S, PATIENCE_MAX_S),
-        tls=_as_client(settings.tls),
+        tls=peer_tls,
     )
 
 
-def _as_client(files: Tls | None) -> ssl.SSLContext | None:
-    """Return the context of connections that we dial; None for plain TCP."""
-    if files is None:
-        return None
-    return tls.client_context(cert=files.cert, key=files.key, ca=files.ca, verify=files.verify)
-
-
-def _towards_clients(files: Tls | None) -> ssl.SSLContext | None:
-    """Return the context of the listeners; None for plain TCP."""
-    if files is None:
-        return None
-    if files.cert is None or files.key is None:
-        raise errors.ConfigError("--tlscert and --tlskey must be provided when using --tls")
-    return tls.server_context(cert=files.cert, key=files.key, ca=files.ca if files.verify else None)
-
-
-class EngineContexts:
-    """What to speak TLS with to each engine: what the operator gave for all, or what discovery knows of one."""
-
-    def __init__(self, for_all: ssl.SSLContext | None) -> None:
-        self._for_all = for_all
-        self._known: dict[Address, Certificates] = {}
-        self._made: dict[Certificates, ssl.SSLContext] = {}  # hosts share files, and a context takes long to make
-
-    def learn(self, entries: Iterable[Entry]) -> None:
-        """Take in which files discovery names."""
-        self._known = {Address.parse(str(each)): each.certificates for each in entries if each.certificates}
-
-    def of(self, address: Address) -> ssl.SSLContext | None:
-        """Return the context for `address`; None: in the clear. Files that cannot be used are logged."""
-        files = self._known.get(address)
-        if self._for_all is not None or files is None:
-            return self._for_all
-        if files not in self._made:
-            try:
-                self._made[files] = tls.client_context(
-                    cert=Path(files.cert), key=Path(files.key), ca=Path(files.ca), verify=True
-                )
-            except errors.ConfigError as error:
-                log.error("Discovery error", extra={"entry": str(address), "error": str(error)})  # noqa: TRY400
-                return None
-        return self._made[files]
-
-
-async def _follow(backend: Backend, cluster: Cluster, contexts: EngineContexts) -> None:
+async def _follow(backend: Backend, cluster: Cluster, contexts: certificates.EngineContexts) -> None:
     """Keep the cluster's members as discovery lists them. A source that fails removes nobody."""
     cluster.source = Source(backend.source)
     failed = False

@@ -6,7 +6,6 @@ import grp
 import logging
 import os
 import socket
-import ssl
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from swarmproxy.wire.factory import protocol_factory
 from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import Shortcut
+from swarmproxy.wire.tls import RenewableContext
 
 log = logging.getLogger("swarmproxy.server")
 
@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
         self,
         app: Any,
         *,
-        tls: ssl.SSLContext | None,
+        tls: RenewableContext | None,
         drain_timeout_s: float,
         shortcut: Shortcut | None = None,
         journal: Journal | None = None,
@@ -87,7 +87,7 @@ class SideServer(Server):
     It is told to `drain` when the manager has ended its own requests, so that it can be watched ending.
     """
 
-    def __init__(self, app: Any, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, app: Any, *, tls: RenewableContext | None = None) -> None:
         super().__init__(app, tls=tls, drain_timeout_s=SIDE_DRAIN_S)
 
 

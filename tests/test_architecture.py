@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("manage", "join", "hub"),
-    ("server",),
+    ("server", "certificates", "reloading"),
     ("api",),
     ("leader",),
     ("cluster",),

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -25,6 +24,7 @@ from swarmproxy.model.platform import platform_of
 from swarmproxy.model.volume import Volume
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.pool import Pool
+from swarmproxy.wire.tls import RenewableContext
 
 __all__ = ["Claim", "Engine", "Facts", "Observer", "State", "Usage"]
 
@@ -43,7 +43,7 @@ class Engine:
         address: Address,
         *,
         settings: EngineSettings,
-        tls: ssl.SSLContext | None = None,
+        tls: RenewableContext | None = None,
         observer: "Observer[Engine]",
         claim: Claim | None = None,
         shared: Shared | None = None,

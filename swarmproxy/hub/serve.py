@@ -4,18 +4,17 @@ import asyncio
 import logging
 import os
 import signal
-import ssl
 
 import uvloop
 
 from swarmproxy import __version__
-from swarmproxy.errors import ConfigError
+from swarmproxy.certificates import towards_clients
 from swarmproxy.hub import app
 from swarmproxy.hub.hub import opened
 from swarmproxy.hub.settings import HubSettings
+from swarmproxy.reloading import Reloader, reload_on_hangup
 from swarmproxy.server import Server, listening
-from swarmproxy.settings import Listen, Tls
-from swarmproxy.wire import tls
+from swarmproxy.settings import Listen
 
 log = logging.getLogger("swarmproxy.hub")
 
@@ -28,26 +27,18 @@ def run(settings: HubSettings) -> int:
 
 
 async def _serve(settings: HubSettings) -> int:
-    secure = _server_tls(settings.tls)
+    secure = towards_clients(settings.tls)
     with listening(settings.hosts, settings.socket_group) as sockets:
         async with opened(settings) as hub, asyncio.TaskGroup() as tasks:
             server = Server(app.build(hub, settings), tls=secure, drain_timeout_s=settings.drain_timeout_s)
             _on_signals(server)
+            reload_on_hangup([Reloader("certificates", secure.renew)] if secure is not None else [])
             _tell(settings)
             expiring = tasks.create_task(hub.expire(settings.forget_after_s), name="expire entries")
             await server.serve(sockets)
             expiring.cancel()
     log.info("the hub has stopped")
     return 0
-
-
-def _server_tls(files: Tls | None) -> ssl.SSLContext | None:
-    """Return the context of the listeners; None for plain TCP."""
-    if files is None:
-        return None
-    if files.cert is None or files.key is None:
-        raise ConfigError("--tlscert and --tlskey must be provided when using --tls")
-    return tls.server_context(cert=files.cert, key=files.key, ca=files.ca if files.verify else None)
 
 
 def _tell(settings: HubSettings) -> None:

@@ -1,7 +1,6 @@
 """What a manager that does not lead does with a request: it passes it on to the one that does."""
 
 import asyncio
-import ssl
 import time
 
 from swarmproxy.errors import BadRequest, EngineUnreachable, SwarmError, Unavailable
@@ -10,6 +9,7 @@ from swarmproxy.wire.address import Address
 from swarmproxy.wire.fetch import fetch
 from swarmproxy.wire.pool import Pool
 from swarmproxy.wire.relay import Exchange, RelayOptions
+from swarmproxy.wire.tls import RenewableContext
 
 LOCAL = frozenset(("/_ping", "/info", "/version"))
 PASSED_ON = b"swarmproxy-passed-on"
@@ -32,7 +32,9 @@ class Replica:
     it only reads. When a client goes away the leader hears of it, and does what it would do without us.
     """
 
-    def __init__(self, leadership: Leadership, *, patience_s: float = 10.0, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, leadership: Leadership, *, patience_s: float = 10.0, tls: RenewableContext | None = None
+    ) -> None:
         """`patience_s`: how long a request waits for a leader that can be reached."""
         self.leadership = leadership
         self._patience_s = patience_s

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from ssl import SSLContext
 from typing import Any
 
 from uvicorn.config import Config
@@ -12,13 +11,14 @@ from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.protocol import ServerProtocol
 from swarmproxy.wire.relay import Shortcut
+from swarmproxy.wire.tls import RenewableContext
 from swarmproxy.wire.tls_transport import TlsServerProtocol
 from swarmproxy.wire.wakeful import Wakeful
 
 
 def protocol_factory(
     *,
-    tls: SSLContext | None = None,
+    tls: RenewableContext | None = None,
     limits: Limits | None = None,
     shortcut: Shortcut | None = None,
     journal: Journal | None = None,
@@ -34,6 +34,8 @@ def protocol_factory(
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> asyncio.Protocol:
         protocol = ServerProtocol(config, server_state, app_state, _loop, chosen, wakeful, shortcut, journal)
-        return protocol if tls is None else TlsServerProtocol(protocol, tls, timeout_s=chosen.handshake_timeout_s)
+        if tls is None:
+            return protocol
+        return TlsServerProtocol(protocol, tls.current, timeout_s=chosen.handshake_timeout_s)
 
     return build

@@ -10,6 +10,7 @@ from swarmproxy.wire import ssh
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.idle import Idle
 from swarmproxy.wire.sockets import is_unacknowledged, read_left_over, tune
+from swarmproxy.wire.tls import RenewableContext
 from swarmproxy.wire.tls_transport import TlsClientProtocol
 
 
@@ -209,7 +210,7 @@ class Pool:
         self,
         address: Address,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: RenewableContext | None = None,
         connect_timeout_s: float = 10.0,
         max_idle: int = 64,
         max_busy: int = 4096,
@@ -227,6 +228,7 @@ class Pool:
         self._dialling = 0
         self._all_idle = all_idle or Idle()
         self._session: ssl.SSLSession | None = None
+        self._session_of: ssl.SSLContext | None = None  # no other may resume it
         self._closed = False
 
     @property
@@ -288,11 +290,12 @@ class Pool:
         shaking: TlsClientProtocol | None = None
         address = self.address
         if self.tls is not None:
+            context = self.tls.current
             protocol = shaking = TlsClientProtocol(
                 connection,
-                self.tls,
+                context,
                 server_hostname=address.host or None,
-                session=self._session,
+                session=self._session if self._session_of is context else None,
                 timeout_s=self._connect_timeout_s,
             )
         if address.ssh:
@@ -330,7 +333,7 @@ class Pool:
         # In TLS 1.3 the ticket comes some time after the handshake.
         if session is None or not (session.has_ticket or secure.version() == "TLSv1.2"):
             return False
-        self._session = session
+        self._session, self._session_of = session, secure.context
         return True
 
     def forget(self, connection: EngineConnection) -> None:

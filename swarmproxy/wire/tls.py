@@ -1,9 +1,27 @@
-"""TLS contexts: one per role, built once, since building one costs tens of milliseconds."""
+"""TLS contexts, one per role: building one costs tens of milliseconds. A new one takes its place when files change."""
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from swarmproxy.errors import ConfigError
+
+
+class RenewableContext:
+    """The context of one role: `make` reads its files. What is open keeps the one that it was opened with.
+
+    It is made anew as a whole, since a context can be given another authority and never be told to forget one.
+    """
+
+    __slots__ = ("_make", "current")
+
+    def __init__(self, make: Callable[[], ssl.SSLContext]) -> None:
+        self._make = make
+        self.current = make()
+
+    def renew(self) -> None:
+        """Read the files again, for the handshakes from now on. Raises ConfigError, and then all stays as it is."""
+        self.current = self._make()
 
 
 def server_context(*, cert: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
@@ -16,7 +34,7 @@ def server_context(*, cert: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
     # The client knows what its processor is good at: Docker's own prefer AES-128, a phone ChaCha20.
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     _restrict(context)
-    load_certificate(context, cert=cert, key=key)
+    _load_certificate(context, cert=cert, key=key)
     if ca is not None:
         _load_ca(context, ca)
         context.verify_mode = ssl.CERT_REQUIRED
@@ -31,7 +49,7 @@ def client_context(*, cert: Path | None, key: Path | None, ca: Path | None, veri
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _restrict(context)
     if cert is not None and key is not None:
-        load_certificate(context, cert=cert, key=key)
+        _load_certificate(context, cert=cert, key=key)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -42,14 +60,9 @@ def client_context(*, cert: Path | None, key: Path | None, ca: Path | None, veri
     return context
 
 
-def load_certificate(context: ssl.SSLContext, *, cert: Path, key: Path) -> None:
-    """Use this key pair for the handshakes from now on: a renewed certificate needs no restart.
-
-    Raises ConfigError, and then the old pair stays.
-    """
+def _load_certificate(context: ssl.SSLContext, *, cert: Path, key: Path) -> None:
     try:
-        for target in (ssl.SSLContext(context.protocol), context):  # a pair that does not match goes half in
-            target.load_cert_chain(cert, key, password=lambda: b"")
+        context.load_cert_chain(cert, key, password=lambda: b"")
     except (OSError, ValueError) as error:
         raise ConfigError(f"Couldn't load X509 key pair ({cert}, {key}): {error}. Key encrypted?") from error
 

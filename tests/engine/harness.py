@@ -1,7 +1,6 @@
 """Engines under test, with everything that they tell their observer."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from swarmproxy.model.image import Image
 from swarmproxy.model.network import Network
 from swarmproxy.model.volume import Volume
 from swarmproxy.wire.address import Address
+from swarmproxy.wire.tls import RenewableContext
 from tests.engine.scripted import ScriptedEngine
 
 PATIENCE_S = 40.0  # guards against a hang; nothing takes that long
@@ -88,7 +88,7 @@ async def followed(
     recorder: Recorder,
     *,
     base: EngineSettings = QUICK,
-    tls: ssl.SSLContext | None = None,
+    tls: RenewableContext | None = None,
     claim: Claim | None = None,
     shared: Shared | None = None,
     **changes: float,

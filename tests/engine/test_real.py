@@ -8,7 +8,7 @@ import pytest
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.wire.address import Address
-from swarmproxy.wire.tls import client_context
+from swarmproxy.wire.tls import RenewableContext, client_context
 from tests.conftest import StartEngines
 from tests.engine.harness import Recorder, eventually, followed
 from tests.hosts.engine import Engine as Dockerd
@@ -49,7 +49,7 @@ async def test_accepted_over_tls(tls_engines: list[Dockerd], recorder: Recorder)
     dockerd = tls_engines[0]
     pair = dockerd.options.client
     assert pair is not None
-    context = client_context(cert=pair.cert, key=pair.key, ca=pair.ca, verify=True)
+    context = RenewableContext(lambda: client_context(cert=pair.cert, key=pair.key, ca=pair.ca, verify=True))
     address = Address.parse(dockerd.address)
     async with followed(address, recorder, base=DEFAULTS, tls=context) as engine:
         await healthy(engine)

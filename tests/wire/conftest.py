@@ -23,6 +23,7 @@ from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.pool import Pool
 from swarmproxy.wire.relay import DEFAULT, Exchange, RelayOptions
+from swarmproxy.wire.tls import RenewableContext
 from tests.wire.peers import GUARD_S, Peer, ScriptedEngine, connect
 
 
@@ -55,7 +56,11 @@ def make_pair(folder: Path, name: str, ca: Path, ca_key: Path) -> tuple[Path, Pa
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def make_certificates(folder: Path) -> Certificates:
+    """Return a new authority and what it signed."""
     ca, ca_key = folder / "ca.pem", folder / "ca.key"
     made = ("-keyout", ca_key, "-out", ca, "-days", 30, "-subj", "/CN=test CA")
     _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", *made)
@@ -119,6 +124,11 @@ class _Server(uvicorn.Server):
         yield
 
 
+def fixed(context: ssl.SSLContext | None) -> RenewableContext | None:
+    """Return what servers and pools take, for a context that stays."""
+    return RenewableContext(lambda: context) if context is not None else None
+
+
 Start = Callable[..., Awaitable[Proxy]]
 
 
@@ -133,6 +143,7 @@ async def start(certificates: Certificates) -> AsyncIterator[Start]:
         limits: Limits | None = None,
         client_ca: bool = False,
         journal: Journal | None = None,
+        listener: RenewableContext | None = None,
         **pool_options: Any,
     ) -> Proxy:
         c = certificates
@@ -147,13 +158,13 @@ async def start(certificates: Certificates) -> AsyncIterator[Start]:
                 context.maximum_version = ssl.TLSVersion.TLSv1_2
         engine = ScriptedEngine(engine_tls)
         await engine.start()
-        pool = Pool(Address("127.0.0.1", engine.port), tls=pool_tls, **pool_options)
-        listener = socket.create_server(("127.0.0.1", 0))
-        proxy = Proxy(engine, pool, listener.getsockname()[1], None, client_tls)  # type: ignore[arg-type]
+        pool = Pool(Address("127.0.0.1", engine.port), tls=fixed(pool_tls), **pool_options)
+        listens = socket.create_server(("127.0.0.1", 0))
+        proxy = Proxy(engine, pool, listens.getsockname()[1], None, client_tls)  # type: ignore[arg-type]
         config = uvicorn.Config(
             proxy.app,
             http=protocol_factory(  # type: ignore[arg-type]
-                tls=server_tls, limits=limits, shortcut=proxy.at_once, journal=journal
+                tls=listener or fixed(server_tls), limits=limits, shortcut=proxy.at_once, journal=journal
             ),
             lifespan="off",
             interface="asgi3",
@@ -166,7 +177,7 @@ async def start(certificates: Certificates) -> AsyncIterator[Start]:
             timeout_graceful_shutdown=2,
         )
         proxy.server = _Server(config)
-        serving = asyncio.get_running_loop().create_task(proxy.server.serve(sockets=[listener]), name="server")
+        serving = asyncio.get_running_loop().create_task(proxy.server.serve(sockets=[listens]), name="server")
         while not proxy.server.started:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,27 @@ import pytest
 from swarmproxy.errors import ConfigError, EngineUnreachable
 from swarmproxy.wire import tls
 from swarmproxy.wire.address import Address
+from swarmproxy.wire.fetch import fetch
 from swarmproxy.wire.limits import Limits
-from swarmproxy.wire.pool import Pool
-from tests.wire.conftest import Certificates, Start, make_pair
-from tests.wire.peers import GUARD_S, Peer, connect
+from swarmproxy.wire.pool import EngineConnection, Pool
+from swarmproxy.wire.tls import RenewableContext
+from tests.wire.conftest import Certificates, Start, fixed, make_certificates, make_pair
+from tests.wire.peers import GUARD_S, Peer, ScriptedEngine, connect
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@dataclass
+class Files:
+    """What the operator's files hold just now."""
+
+    of: Certificates
+
+
+def context_of(certificates: Certificates) -> ssl.SSLContext:
+    """Return the context of a client that shows its certificate."""
+    c = certificates
+    return tls.client_context(cert=c.client_cert, key=c.client_key, ca=c.ca, verify=True)
 
 
 async def answer_ok(peer: Peer) -> None:
@@ -86,8 +102,7 @@ async def test_client_certificates(start: Start, certificates: Certificates) -> 
         await bare.send(GET)
     with pytest.raises((ssl.SSLError, EOFError, ConnectionError)):
         await bare.answer()
-    c = certificates
-    proxy.client_tls = tls.client_context(cert=c.client_cert, key=c.client_key, ca=c.ca, verify=True)
+    proxy.client_tls = context_of(certificates)
     client = await proxy.connect()
     await client.send(GET)
     assert (await client.answer())[2] == b"ok"
@@ -159,42 +174,92 @@ async def test_engine_name_is_checked(start: Start, certificates: Certificates, 
     host = "127.0.0.1" if name == "127.0.0.1" else socket.gethostname()
     address = Address("127.0.0.2", port) if name == "other" else Address(host, port)
     if name == "127.0.0.1":
-        (await Pool(address, tls=verifying).acquire()).abort()
-        (await Pool(address, tls=unverifying).acquire()).abort()
+        (await Pool(address, tls=fixed(verifying)).acquire()).abort()
+        (await Pool(address, tls=fixed(unverifying)).acquire()).abort()
         with pytest.raises(EngineUnreachable, match="certificate verify failed"):
-            await Pool(address, tls=strange).acquire()
+            await Pool(address, tls=fixed(strange)).acquire()
         return
     server = await asyncio.start_server(proxy.engine._serve, "127.0.0.2", port)
     with pytest.raises(EngineUnreachable, match=r"not valid for '127\.0\.0\.2'"):
-        await Pool(address, tls=verifying).acquire()
+        await Pool(address, tls=fixed(verifying)).acquire()
     server.close()
 
 
-async def test_renewed_certificate(start: Start, certificates: Certificates, tmp_path: Path) -> None:
-    """A new key pair serves the next handshake, and a bad one changes nothing."""
-    c = certificates
-    context = tls.server_context(cert=c.cert, key=c.key, ca=None)
-    cert, key = make_pair(tmp_path, "renewed", c.ca, c.ca.with_suffix(".key"))
-    tls.load_certificate(context, cert=cert, key=key)
-    for bad in (tmp_path / "none", c.client_key):
-        with pytest.raises(ConfigError):
-            tls.load_certificate(context, cert=c.cert, key=bad)
-    subjects: list[object] = []
+async def test_renewed_towards_clients(start: Start, certificates: Certificates, tmp_path: Path) -> None:
+    """Renewed files serve the next handshakes, with another authority as well, and what is open goes on.
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = Peer(reader, writer, context)
-        await peer.shake_hands()
-        writer.close()
+    Files that cannot be used change nothing.
+    """
+    ours, other = certificates, make_certificates(tmp_path)
+    files = Files(ours)
+    context = RenewableContext(lambda: tls.server_context(cert=files.of.cert, key=files.of.key, ca=files.of.ca))
+    proxy = await start("tls1.3", listener=context)
+    proxy.engine.script = answer_ok
+    proxy.client_tls = context_of(ours)
+    before = await proxy.connect()
+    await before.send(GET)
+    assert (await before.answer())[2] == b"ok"
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    client_tls = tls.client_context(cert=None, key=None, ca=c.ca, verify=True)
-    client = await connect(server.sockets[0].getsockname()[1], client_tls)
-    assert client.tls is not None
-    subjects.append((client.tls.getpeercert() or {})["subject"])
-    assert subjects == [((("commonName", "renewed"),),)]
-    client.close()
-    server.close()
-    await asyncio.sleep(0.01)
+    files.of = other
+    context.renew()
+    stranger = await connect(proxy.port)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await Peer(stranger.reader, stranger.writer, context_of(ours)).shake_hands()
+    stranger.close()
+    proxy.client_tls = context_of(other)
+    after = await proxy.connect()
+    for client in (after, before):
+        await client.send(GET)
+        assert (await client.answer())[2] == b"ok"
+
+    files.of = replace(other, key=ours.key)  # as in the middle of a renewal: the one file is new, the other is old
+    with pytest.raises(ConfigError, match="Couldn't load X509 key pair"):
+        context.renew()
+    late = await proxy.connect()
+    await late.send(GET)
+    assert (await late.answer())[2] == b"ok"
+
+
+async def test_renewed_towards_engines(certificates: Certificates, tmp_path: Path) -> None:
+    """The next connection to an engine shows the renewed certificate, in a session of its own."""
+    ours = certificates
+    cert, key = make_pair(tmp_path, "renewed", ours.ca, ours.ca.with_suffix(".key"))
+    engine = ScriptedEngine(tls.server_context(cert=ours.cert, key=ours.key, ca=ours.ca))
+    shown: list[tuple[object, bool]] = []
+
+    async def script(peer: Peer) -> None:
+        assert peer.tls is not None
+        shown.append(((peer.tls.getpeercert() or {})["subject"], bool(peer.tls.session_reused)))
+        await answer_ok(peer)
+
+    engine.script = script
+    await engine.start()
+    files = Files(ours)
+    pool = Pool(Address("127.0.0.1", engine.port), tls=RenewableContext(lambda: context_of(files.of)))
+
+    async def dial() -> EngineConnection:
+        """Return a connection that has served a request, and so knows its session."""
+        before = len(shown)
+        connection = await pool.acquire(fresh=True)
+        while len(shown) == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        connection.release()
+        assert (await fetch(pool, "GET", "/", timeout_s=GUARD_S)).body == b"ok"
+        assert pool.take_idle() is connection
+        return connection
+
+    first, second = await dial(), await dial()
+    files.of = replace(ours, client_cert=cert, client_key=key)
+    assert pool.tls is not None
+    pool.tls.renew()
+    third, fourth = await dial(), await dial()
+    client, renewed = ((("commonName", "client"),),), ((("commonName", "renewed"),),)
+    assert shown == [(client, False), (client, True), (renewed, False), (renewed, True)]
+    for connection in (first, second, third, fourth):
+        assert connection.is_usable()
+        connection.release()
+    await pool.close()
+    await engine.stop()
 
 
 def test_bad_files(certificates: Certificates, tmp_path: Path) -> None:
