@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("manage", "join", "hub"),
     ("server", "certificates", "reloading"),
-    ("api",),
+    ("api", "page"),
     ("leader",),
     ("cluster",),
     ("settings",),

@@ -1,0 +1,260 @@
+"""The page's application: it reads the cluster's state as it is kept for requests, and asks no engine anything."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from swarmproxy import __version__
+from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.leader.leadership import Leadership
+from swarmproxy.model.times import NANOSECONDS, format_rfc3339
+from swarmproxy.page import search as searching
+from swarmproxy.page.audience import EVERYBODY, Audience
+from swarmproxy.page.cards import Card, Cards
+from swarmproxy.page.drawing import Drawing, read_assets
+from swarmproxy.page.feed import Feed, Happened, Place
+from swarmproxy.page.overview import managers_of, swarm_of, warnings_of
+from swarmproxy.page.search import Search
+
+NODES_PER_PAGE = 1000
+MAX_STREAMS = 200
+MAX_WORDS_LENGTH = 200
+
+HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+        b"require-trusted-types-for 'script'; trusted-types swarmproxy",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+"""Of every answer: nothing is loaded from elsewhere, no script or style stands in the page, nobody frames it."""
+
+AudienceOf = Callable[[Request], Audience]
+
+
+def build(
+    cluster: Cluster,
+    *,
+    overcommit: float = 0.05,
+    leadership: Leadership | None = None,
+    problem: Callable[[], str] = lambda: "",
+    audience_of: AudienceOf = lambda _request: EVERYBODY,
+) -> "Guarded":
+    """Return the application. `problem` says why what operators said may not be known in full."""
+    return Guarded(_Pages(cluster, overcommit, leadership, problem, audience_of).application())
+
+
+class Guarded:
+    """An application of which every answer carries HEADERS."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer."""
+
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class _Pages:
+    def __init__(
+        self,
+        cluster: Cluster,
+        overcommit: float,
+        leadership: Leadership | None,
+        problem: Callable[[], str],
+        audience_of: AudienceOf,
+    ) -> None:
+        self._cluster = cluster
+        self._leadership = leadership
+        self._problem = problem
+        self._audience_of = audience_of
+        self._assets = read_assets()
+        self._drawing = Drawing(
+            self._assets,
+            version=__version__,
+            host=socket.gethostname(),
+            rfc3339=lambda seconds: format_rfc3339(seconds * NANOSECONDS),
+            states=searching.STATES,
+        )
+        self._cards = Cards(cluster, overcommit, lambda view: self._drawing.part("parts.html", "card", node=view))
+        self._feed = Feed(
+            cluster.hub,
+            self._cards,
+            run=secrets.token_hex(4),
+            draw_events=self._draw_events,
+            draw_overview=self._draw_overview,
+        )
+        self._searching = asyncio.Lock()  # one after the other: each takes its time from requests to the cluster
+        self._streams = 0
+
+    def application(self) -> Starlette:
+        """Return what answers."""
+        routes = [
+            Route("/", self.nodes),
+            Route("/containers", self.containers),
+            Route("/events", self.events),
+            Route("/part/nodes", self.nodes_part),
+            Route("/part/containers", self.containers_part),
+            Route("/live", self.live),
+            Route("/static/{digest}/{name}", self.asset),
+            Route("/favicon.ico", self.icon),
+        ]
+        return Starlette(routes=routes)
+
+    # -- pages
+
+    async def nodes(self, request: Request) -> Response:
+        """Answer with the overview, the cards of the nodes and the last events."""
+        audience = self._audience_of(request)
+        await self._cards.look()
+        return self._page(
+            "nodes.html",
+            audience,
+            grid=await self._draw_nodes(request, audience),
+            words=_words(request),
+            happened=self._feed.recent(audience),
+        )
+
+    async def containers(self, request: Request) -> Response:
+        """Answer with a page of the table of containers."""
+        audience = self._audience_of(request)
+        await self._cards.look()
+        search = Search.parse(request.query_params)
+        return self._page(
+            "containers.html", audience, search=search, table=await self._draw_containers(search, audience)
+        )
+
+    async def events(self, request: Request) -> Response:
+        """Answer with the last events."""
+        audience = self._audience_of(request)
+        await self._cards.look()
+        return self._page("events.html", audience, happened=self._feed.recent(audience))
+
+    def _page(self, template: str, audience: Audience, **values: Any) -> Response:
+        place = self._feed.place
+        text = self._drawing.draw(template, place=place, overview=self._draw_overview(audience), **values)
+        return HTMLResponse(text, headers={"cache-control": "no-store"})
+
+    # -- parts of pages, for scripts
+
+    async def nodes_part(self, request: Request) -> Response:
+        """Answer with the cards of the nodes."""
+        await self._cards.look()
+        return _part(await self._draw_nodes(request, self._audience_of(request)))
+
+    async def containers_part(self, request: Request) -> Response:
+        """Answer with the table of containers."""
+        return _part(await self._draw_containers(Search.parse(request.query_params), self._audience_of(request)))
+
+    async def live(self, request: Request) -> Response:
+        """Answer with what happens, for as long as the page is open."""
+        audience = self._audience_of(request)
+        if self._streams >= MAX_STREAMS:
+            return Response("too many pages are open", 503, {"retry-after": "30", "cache-control": "no-store"})
+        said = request.headers.get("last-event-id") or request.query_params.get("place", "")
+        messages = self._counted(audience, Place.parse(said))
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(messages, media_type="text/event-stream", headers=headers)
+
+    async def _counted(self, audience: Audience, place: Place | None) -> Any:
+        self._streams += 1
+        try:
+            async with aclosing(self._feed.stream(audience, place)) as messages:  # type: ignore[type-var]
+                async for message in messages:
+                    yield message
+        finally:
+            self._streams -= 1
+
+    # -- files
+
+    async def asset(self, request: Request) -> Response:
+        """Answer with a file, which may be kept for ever: its address changes with it."""
+        asset = self._assets.get(request.path_params["name"])
+        if asset is None or request.url.path != asset.url:
+            return Response("no such file", 404, media_type="text/plain")
+        headers = {"cache-control": "public, max-age=31536000, immutable"}
+        return Response(asset.content, media_type=asset.media_type, headers=headers)
+
+    async def icon(self, _request: Request) -> Response:
+        """Answer with the icon, for who does not look for its address in the page."""
+        asset = self._assets["mark.svg"]
+        return Response(asset.content, media_type=asset.media_type, headers={"cache-control": "max-age=3600"})
+
+    # -- drawing
+
+    def _draw_overview(self, audience: Audience) -> str:
+        return self._drawing.part(
+            "parts.html",
+            "overview",
+            totals=self._cards.totals if audience.sees_nodes else None,
+            managers=managers_of(self._leadership),
+            swarm=swarm_of(self._cluster) if audience.sees_nodes else None,
+            warnings=warnings_of(self._cluster.source, self._problem()),
+        )
+
+    def _draw_events(self, happened: Sequence[Happened], left_out: int) -> str:
+        return self._drawing.part("parts.html", "events", happened=happened, left_out=left_out)
+
+    async def _draw_nodes(self, request: Request, audience: Audience) -> str:
+        cards = await self._chosen(_words(request)) if audience.sees_nodes else []
+        pages = max(1, -(-len(cards) // NODES_PER_PAGE))
+        asked = request.query_params.get("page", "")
+        page = min(int(asked), pages) if asked.isascii() and asked.isdigit() and 0 < len(asked) < 6 else 1
+        shown = cards[(max(page, 1) - 1) * NODES_PER_PAGE :][:NODES_PER_PAGE]
+        return self._drawing.part(
+            "parts.html",
+            "nodes",
+            cards="".join([card.html for card in shown]),
+            count=len(cards),
+            words=_words(request),
+            page=max(page, 1),
+            pages=pages,
+            is_known=audience.sees_nodes,
+        )
+
+    async def _chosen(self, text: str) -> list[Card]:
+        """Return the cards that mention each word of `text`."""
+        words = text.lower().split()
+        cards = self._cards.all()
+        if not words:
+            return cards
+        chosen = []
+        for at, card in enumerate(cards):
+            if at % 256 == 255:
+                await asyncio.sleep(0)
+            if all(card.view.mentions(word) for word in words):
+                chosen.append(card)
+        return chosen
+
+    async def _draw_containers(self, search: Search, audience: Audience) -> str:
+        async with self._searching:
+            found = await searching.find(self._cluster.index.newest, search, audience)
+        return self._drawing.part("parts.html", "containers", found=found, search=search)
+
+
+def _words(request: Request) -> str:
+    return request.query_params.get("q", "").strip()[:MAX_WORDS_LENGTH]
+
+
+def _part(text: str) -> Response:
+    return HTMLResponse(text, headers={"cache-control": "no-store"})
