@@ -74,7 +74,6 @@ class Forming:
         self._interfaces: dict[str, str] = {}  # what a client told of all members alike
         self._list_at = 0.0  # when to look at the swarm's own list again, though nobody seems to be missing
         self._strays: dict[Engine, float] = {}  # nodes that the swarm does not list, and since when
-        self._problem = ""
         cluster.swarms.on_change.append(self._wake.set)
 
     # -- what clients ask for
@@ -143,9 +142,9 @@ class Forming:
                 if self._leads():
                     async with self._lock:
                         await self._look()
-                self._tell("")
+                self._cluster.swarms.trouble("forming", "")
             except SwarmError as error:
-                self._tell(str(error))
+                self._cluster.swarms.trouble("forming", str(error))
             except Exception:  # a look that fails must not be the last one
                 log.exception("forming failed")
             finally:
@@ -164,12 +163,6 @@ class Forming:
         self._waiting.append(looked)
         self._wake.set()
         await asyncio.wait([looked], timeout=timeout_s)
-
-    def _tell(self, problem: str) -> None:
-        """Log a problem once, and again after another one."""
-        if problem and problem != self._problem:
-            log.error("the swarm cannot be kept complete", extra={"error": problem})
-        self._problem = problem
 
     # -- one look
 

@@ -40,7 +40,6 @@ class SwarmKeeping:
         self._wake = asyncio.Event()
         self._are_services_known = False
         self._doubtful: dict[str, float] = {}  # node IDs whose engines are to be read: when, by the loop's clock
-        self._problem = ""
         cluster.swarms.on_change.append(self._wake.set)
         cluster.swarms.on_event.append(self._heard)
         cluster.book.on_change.append(lambda _before, _after: self._wake.set())
@@ -56,10 +55,10 @@ class SwarmKeeping:
                 else:
                     self._cluster.nodes.take_reservations({})
                     self._are_services_known = False
-                self._tell("")
+                self._cluster.swarms.trouble("keeping", "")
             except SwarmError as error:
                 wait_s = RETRY_S
-                self._tell(str(error))
+                self._cluster.swarms.trouble("keeping", str(error))
             except Exception:  # a look that fails must not be the last one
                 wait_s = RETRY_S
                 log.exception("a look at the swarm failed")
@@ -81,12 +80,6 @@ class SwarmKeeping:
             case _:
                 return
         self._wake.set()
-
-    def _tell(self, problem: str) -> None:
-        """Log a problem once, and again after another one."""
-        if problem and problem != self._problem:
-            log.warning("the swarm cannot be looked at", extra={"error": problem})
-        self._problem = problem
 
     async def _look(self) -> None:
         await self._read_doubtful()

@@ -70,6 +70,7 @@ class Swarms:
     on_event: list[Callable[[Event], None]] = field(default_factory=list)
     _leader: str = ""  # the node ID of the last leader that we heard of
     _known: list[Swarm] | None = None
+    _troubles: dict[str, str] = field(default_factory=dict)
 
     @property
     def ping_header(self) -> bytes:
@@ -103,6 +104,12 @@ class Swarms:
         """Take note of what its managers tell of a swarm, once."""
         for tell in self.on_event:
             tell(event)
+
+    def trouble(self, task: str, problem: str) -> None:
+        """Log what keeps `task` from its work, once however many tasks it keeps; empty: nothing does any more."""
+        if problem and problem not in self._troubles.values():
+            log.error("the swarm cannot be looked after", extra={"error": problem})
+        self._troubles[task] = problem
 
     def all(self) -> list[Swarm]:
         """Return every swarm that members are in, each with its members in the order of their names."""

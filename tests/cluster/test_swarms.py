@@ -114,3 +114,19 @@ def test_change_is_seen() -> None:
 def test_without_effect(status: int, said: str, without_effect: bool) -> None:
     """Only what a manager says before it begins is known to have done nothing."""
     assert is_without_effect(status, said) is without_effect
+
+
+def test_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    """What is wrong is logged once, whoever notices it and however often, and again when it has been away."""
+    swarms = Swarms(list)
+    for task, problem in (
+        ("keeping", "split"),
+        ("forming", "split"),
+        ("keeping", "split"),
+        ("forming", ""),
+        ("forming", "silent"),
+        ("keeping", ""),
+        ("keeping", "split"),
+    ):
+        swarms.trouble(task, problem)
+    assert [vars(record)["error"] for record in caplog.records] == ["split", "silent", "split"]

@@ -135,6 +135,7 @@ def test_forming(group: tuple[Group, Fleet], start_manager: StartManager) -> Non
     status, answer = post(confused, "/swarm/init")
     assert (status, "form-2; form-3" in answer["message"]) == (409, True)
     assert states([fourth]) == {"inactive"}
+    assert confused.log.count("2 different swarms") == 1  # as an error of its own; the answer was the client's
 
     logs = leader.log + replica.log + onlooker.log + confused.log
     assert not [each for each in secrets if each in logs]
