@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHORT_ID_LENGTH = 12
 SHARED = 4096  # dictionaries of labels, and of networks, that new containers may share with others
+DEFAULT_PERIOD_US = 100_000  # of CPU quotas, in the kernel
 RUNNING_STATES = frozenset({"running", "paused", "restarting"})
 
 
@@ -177,7 +178,7 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         memory_bytes=host.Memory or 0,
         memory_reservation_bytes=host.MemoryReservation or 0,
         cpu_shares=host.CpuShares or 0,
-        nano_cpus=host.NanoCpus or 0,
+        nano_cpus=host.NanoCpus or (_nano_of_quota(host) if label_names.TASK in labels else 0),
         cpuset=intern(host.CpusetCpus or ""),
         device_requests=tuple(map(to_device_request, host.DeviceRequests or ())),
         network_mode=intern(host.NetworkMode or ""),
@@ -195,6 +196,14 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         fields=msgspec.json.encode(members)[1:-1],
         recipe=distil(inspect) if label_names.is_rescheduled(labels) else b"",
     )
+
+
+def _nano_of_quota(host: _HostConfig) -> int:
+    """Return the CPU limit of a task, which its engine has as a quota: time in each period, both in microseconds.
+
+    Source: moby, daemon/cluster/executor/container/container.go.
+    """
+    return max(host.CpuQuota or 0, 0) * NANOSECONDS // (host.CpuPeriod or DEFAULT_PERIOD_US)
 
 
 def _needs(host: _HostConfig) -> Iterator[str]:
@@ -284,6 +293,8 @@ class _HostConfig(msgspec.Struct, gc=False):
     MemoryReservation: int | None = None
     CpuShares: int | None = None
     NanoCpus: int | None = None
+    CpuPeriod: int | None = None
+    CpuQuota: int | None = None
     CpusetCpus: str | None = None
     NetworkMode: str | None = None
     IpcMode: str | None = None

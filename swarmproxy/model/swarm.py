@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.members import NOT_JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 INACTIVE = "inactive"
 ACTIVE = "active"
@@ -55,9 +59,28 @@ class SwarmPart:
         return not managers.isdisjoint(self.managers)
 
 
+class _Discrete(msgspec.Struct, frozen=True):
+    kind: str = msgspec.field(name="Kind", default="")
+    value: int = msgspec.field(name="Value", default=0)
+
+
+class _Generic(msgspec.Struct, frozen=True):
+    discrete: _Discrete | None = msgspec.field(name="DiscreteResourceSpec", default=None)
+
+
 class _Reserved(msgspec.Struct, frozen=True):
     memory_bytes: int | None = msgspec.field(name="MemoryBytes", default=None)
     nano_cpus: int | None = msgspec.field(name="NanoCPUs", default=None)
+    generic: tuple[_Generic, ...] | None = msgspec.field(name="GenericResources", default=None)
+
+    def read(self) -> Reserved:
+        """Return it as a value."""
+        asked = [each.discrete for each in self.generic or () if each.discrete is not None]
+        return Reserved(
+            memory_bytes=self.memory_bytes or 0,
+            nano_cpus=self.nano_cpus or 0,
+            resources={each.kind: each.value for each in asked if each.kind and each.value > 0},
+        )
 
 
 class _Resources(msgspec.Struct, frozen=True):
@@ -83,8 +106,10 @@ class Reserved:
 
     memory_bytes: int = 0
     nano_cpus: int = 0
+    resources: Mapping[str, int] = field(default_factory=dict)  # generic ones: a service asks for a number of a kind
 
 
+NOTHING_RESERVED = Reserved()
 _services = msgspec.json.Decoder(list[_Service] | None)
 
 
@@ -101,9 +126,9 @@ def reservations(services: bytes) -> dict[str, Reserved]:
     for service in found:
         resources = service.spec.template.resources
         if resources is not None and resources.reserved is not None:
-            memory_bytes, nano_cpus = resources.reserved.memory_bytes or 0, resources.reserved.nano_cpus or 0
-            if memory_bytes or nano_cpus:
-                reserved[service.id] = Reserved(memory_bytes, nano_cpus)
+            each = resources.reserved.read()
+            if each != NOTHING_RESERVED:
+                reserved[service.id] = each
     return reserved
 
 

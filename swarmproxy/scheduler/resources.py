@@ -114,12 +114,14 @@ def claims_of_tasks(containers: Iterable[Container], reserved: Mapping[str, Rese
     `reserved` is by ID of the service.
     """
     memory_bytes = nano_cpus = 0
+    resources: Mapping[str, int] = NONE
     for container in containers:
         if (wanted := reserved.get(container.labels.get(SERVICE_ID, ""))) is None or container.is_past_task:
             continue
         memory_bytes += max(wanted.memory_bytes - (container.memory_bytes or container.memory_reservation_bytes), 0)
         nano_cpus += max(wanted.nano_cpus - container.nano_cpus, 0)
-    return Claims(memory_bytes=memory_bytes, nano_cpus=nano_cpus)
+        resources = _sum(resources, wanted.resources, 1)
+    return Claims(memory_bytes=memory_bytes, nano_cpus=nano_cpus, gpus=gpus_among(resources), resources=resources)
 
 
 def claims_of_spec(spec: ContainerSpec) -> Claims:

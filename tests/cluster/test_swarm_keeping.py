@@ -40,7 +40,9 @@ class ManagerDaemon(ImageDaemon):
         self.answers["/nodes"] = 200, json.dumps([node | {"ManagerStatus": {"Leader": True}}]).encode()
 
     def say_services(self, *, reserved_mib: int) -> None:
-        resources = {"Reservations": {"MemoryBytes": reserved_mib * MIB, "NanoCPUs": 10**9}} if reserved_mib else {}
+        fpga = {"DiscreteResourceSpec": {"Kind": "fpga", "Value": 2}}
+        reserved = {"MemoryBytes": reserved_mib * MIB, "NanoCPUs": 10**9, "GenericResources": [fpga]}
+        resources = {"Reservations": reserved} if reserved_mib else {}
         service = {"ID": "s1", "Spec": {"Name": "web", "TaskTemplate": {"Resources": resources}}}
         self.answers["/services"] = 200, json.dumps([service]).encode()
 
@@ -114,18 +116,18 @@ async def test_reservations() -> None:
             daemon.containers[held]["labels"] = {TASK: "", SERVICE_ID: "s1"}
     async with kept(daemon) as (cluster, _):
 
-        def used() -> tuple[int, int]:
+        def used() -> tuple[int, int, int]:
             [node] = cluster.nodes.all()
-            return node.used_memory_bytes // MIB, node.used_nano_cpus
+            return node.used_memory_bytes // MIB, node.used_nano_cpus, node.used_resources.get("fpga", 0)
 
-        await eventually(lambda: used() == (32, 0) and daemon.asked("GET /services") == 1)
+        await eventually(lambda: used() == (32, 0, 0) and daemon.asked("GET /services") == 1)
         daemon.say_services(reserved_mib=64)
         daemon.emit("service", "update", "s1", scope="swarm")
-        await eventually(lambda: used() == (16 + 64, 10**9))
+        await eventually(lambda: used() == (16 + 64, 10**9, 2))
         assert daemon.asked("GET /services") == 2  # events of other kinds cost no reading
         daemon.info_fields["Swarm"] = {"LocalNodeState": "inactive"}
         await engine_of(cluster, daemon).refresh_specs()
-        await eventually(lambda: used() == (32, 0))
+        await eventually(lambda: used() == (32, 0, 0))
 
 
 async def test_member_is_read_again() -> None:

@@ -14,6 +14,7 @@ from swarmproxy.model.container import (
     from_engine,
     shares_of_cores,
 )
+from swarmproxy.model.labels import TASK
 
 NS = 1_000_000_000
 ID = "c0" * 32
@@ -166,6 +167,21 @@ def test_missing_and_null_members(inspect: dict[str, object]) -> None:
     assert (container.id, container.name, container.names, container.state) == (ID, "", (), "created")
     nested = {key: dict.fromkeys(value, None) if isinstance(value, dict) else value for key, value in INSPECT.items()}
     assert make(inspect=nested | {"Mounts": [None]}).networks == {}
+
+
+@pytest.mark.parametrize(
+    ("labels", "host", "nano_cpus"),
+    [
+        ({TASK: "t"}, {"CpuQuota": 150_000, "CpuPeriod": 100_000}, 1_500_000_000),
+        ({TASK: "t"}, {"CpuQuota": 50_000}, 500_000_000),
+        ({TASK: "t"}, {"CpuQuota": -1}, 0),
+        ({TASK: "t"}, {"CpuQuota": 50_000, "NanoCpus": 7}, 7),
+        ({}, {"CpuQuota": 50_000}, 0),
+    ],
+)
+def test_quota(labels: dict[str, str], host: dict[str, int], nano_cpus: int) -> None:
+    """The CPU limit of a service's task is a quota to its engine; one that a user gives counts as little as ever."""
+    assert make(inspect=INSPECT | {"Config": {"Labels": labels}, "HostConfig": host}).nano_cpus == nano_cpus
 
 
 def test_the_own_name_is_the_one_without_links() -> None:

@@ -6,13 +6,16 @@ from dataclasses import replace
 import pytest
 
 from swarmproxy.model.container import Container
-from swarmproxy.model.labels import RESOURCES
+from swarmproxy.model.labels import RESOURCES, SERVICE_ID, TASK
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.model.swarm import Reserved
 from swarmproxy.scheduler.resources import (
+    NANO,
     Claims,
     claims_of_container,
     claims_of_spec,
+    claims_of_tasks,
     demand_of,
     nano_of,
     shortage,
@@ -121,3 +124,17 @@ def test_claims_of_a_container() -> None:
     claims = claims_of_spec(spec)
     assert (claims + claims).resources == {"fpga": 4}
     assert (claims - claims).resources == {}
+
+
+def test_claims_of_tasks() -> None:
+    """A task claims what its service reserves where its container does not say so; a past one, nothing."""
+    labels = {TASK: "", SERVICE_ID: "web"}
+    limited = Container(id="a", labels=labels, state="running", memory_bytes=3, nano_cpus=NANO)
+    past = Container(id="b", labels=labels, state="exited")
+    other = Container(id="c", state="running")
+    reserved = {"web": Reserved(memory_bytes=5, nano_cpus=3 * NANO, resources={"fpga": 1, "NVIDIA-GPU": 2})}
+    claims = claims_of_tasks([limited, past, other], reserved)
+    assert (claims.memory_bytes, claims.nano_cpus, claims.containers) == (2, 2 * NANO, 0)
+    assert (claims.gpus, claims.resources) == (2, {"fpga": 1, "NVIDIA-GPU": 2})
+    assert shortage(demand_of(wanting("resource:fpga=2")), with_claims(NODE, claims), overcommit_percent=0) == "fpga"
+    assert shortage(demand_of(wanting(DeviceRequests=GPUS)), with_claims(NODE, claims), overcommit_percent=0) == "GPUs"
