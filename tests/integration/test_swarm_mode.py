@@ -2,26 +2,23 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.clients import Done
 from tests.conftest import StartManager
 from tests.discovery.servers.etcd import Etcd, serve
 from tests.hosts import sandbox
 from tests.hosts.certificates import Certificates
-from tests.hosts.engine import Engine
 from tests.hosts.fleet import Fleet
 from tests.hosts.manager import Manager
 from tests.hosts.network import Network
 from tests.integration.conftest import serving
 from tests.integration.group import Group
+from tests.integration.swarm_client import PATIENT, Swarm
 
 pytestmark = pytest.mark.long
 
 AUTO = ("--cluster-opt", "swarm.mode=auto")
-PATIENT = "trap exit TERM; while :; do sleep 0.1; done"
 READS_SECRET = f"cat /run/secrets/key /key.conf; echo; {PATIENT}"
 STACK = """
 version: "3.8"
@@ -43,39 +40,6 @@ networks:
 secrets:
   key: {file: ./key.txt}
 """
-
-
-class Swarm:
-    """The manager under test as docker clients see it, and what it is over."""
-
-    def __init__(self, manager: Manager, engines: list[Engine]) -> None:
-        self.manager, self.engines = manager, engines
-
-    def __call__(self, *arguments: str, stdin: str = "", version: str = "28") -> list[str]:
-        """Return the lines that a docker client prints."""
-        return self.manager.docker(*arguments, stdin=stdin, with_cli=version).lines
-
-    def tried(self, *arguments: str) -> Done:
-        return self.manager.docker(*arguments, with_cli="28", check=False)
-
-    def until(self, condition: Any, what: str) -> None:
-        self.manager.wait_until(condition, what)
-
-    def replicas(self) -> dict[str, str]:
-        """Return how many tasks of each service run, of how many."""
-        listed = self("service", "ls", "--format", "{{.Name}} {{.Replicas}}")
-        return {name: rest.partition(" ")[0] for name, _, rest in (line.partition(" ") for line in listed)}
-
-    def nodes_of(self, service: str) -> set[str]:
-        """Return where the containers of a service's tasks run, as `docker ps` shows it."""
-        names = self("ps", "--filter", f"label=com.docker.swarm.service.name={service}", "--format", "{{.Names}}")
-        return {name.partition("/")[0] for name in names}
-
-    def have(self, service: str, variable: str) -> set[bool]:
-        """Return whether the tasks of a service that run have `variable`, which is A=B, in their environment."""
-        ids = self("ps", "-q", "--filter", f"label=com.docker.swarm.service.name={service}")
-        told = self.tried("inspect", "--format", "{{.Config.Env}}", *ids).lines if ids else []
-        return {variable in line for line in told}
 
 
 @pytest.fixture(scope="module")
