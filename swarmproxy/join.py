@@ -6,6 +6,7 @@ import random
 import signal
 
 from discovery import Backend, DiscoveryError, DiscoveryRefusedError, Entry
+from swarmproxy import notify
 from swarmproxy.durations import format_duration
 from swarmproxy.errors import ConfigError, EngineUnreachable, SwarmError
 from swarmproxy.wire.address import Address
@@ -73,6 +74,7 @@ async def _keep(backend: Backend, entry: Entry, heartbeat_s: float, delay_s: flo
     fields = {"addr": str(entry), "discovery": backend.source}
     log.info("Registering on the discovery service every %s...", format_duration(heartbeat_s), extra=fields)
     before: str | None = None
+    notify.tell(notify.READY)
     try:
         while True:
             problem = await _register(backend, entry, heartbeat_s)
@@ -80,10 +82,13 @@ async def _keep(backend: Backend, entry: Entry, heartbeat_s: float, delay_s: flo
                 log.error("%s", problem, extra=fields)
             elif not problem and before != "":
                 log.info("registered" if before is None else "registered again", extra=fields)
+            if problem != before:
+                notify.tell(f"STATUS={problem or f'{entry} is registered'}")
             before = problem
             retry_s = RETRY_S * random.uniform(0.5, 1)  # noqa: S311 - not all agents at once
             await asyncio.sleep(min(heartbeat_s, retry_s) if problem else heartbeat_s)
     finally:
+        notify.tell(notify.STOPPING)
         log.info("leaving the discovery service", extra=fields)
         await _unregister(backend, entry)
 

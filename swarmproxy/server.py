@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from swarmproxy import notify
 from swarmproxy.errors import ConfigError
 from swarmproxy.settings import Listen
 from swarmproxy.wire.factory import protocol_factory
@@ -67,7 +68,8 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Wait for `drain`."""
-        await self._end.wait()
+        notify.tell(notify.READY)
+        await notify.beat_until(self._end)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End all connections: in order while the drain timeout lasts, what is left then at once."""
@@ -77,6 +79,7 @@ class Server(uvicorn.Server):
 
     def drain(self) -> None:
         """Stop accepting, let short requests end, end streams; `serve` returns within the drain timeout."""
+        notify.tell(notify.STOPPING)
         self.should_exit = True
         self._end.set()
 

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("scheduler",),
     ("wire",),
     ("model",),
-    ("logs", "durations", "process"),
+    ("logs", "durations", "notify", "process"),
     ("errors",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
