@@ -13,6 +13,7 @@ import click
 
 from swarmproxy import logs
 from swarmproxy.cli.commands import GoCommand, GoGroup, callback_flag, given, version
+from swarmproxy.cli.completion import completion
 from swarmproxy.cli.environment import environment
 from swarmproxy.cli.explain import explain
 from swarmproxy.cli.goflags import TwoForms
@@ -28,7 +29,7 @@ log = logging.getLogger("swarmproxy")
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted:
+    if wanted and not ctx.resilient_parsing:
         click.echo(f"{ctx.info_name} version {version()}")
         ctx.exit(0)
 
@@ -63,7 +64,7 @@ app = GoGroup(
         callback_flag("--version", "-v", callback=_show_version, usage="print the version"),
     ],
 )
-for command in (create, list_entries, manage, join, hub, node, rebalance, explain, environment):
+for command in (create, list_entries, manage, join, hub, node, rebalance, explain, environment, completion):
     app.add_command(command)
 
 

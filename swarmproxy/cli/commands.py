@@ -95,6 +95,8 @@ class GoGroup(click.Group):
         In a family, which classic had none of, that is an error.
         """
         command = self.get_command(ctx, args[0])
+        if command is None and ctx.resilient_parsing:  # a shell completes what follows
+            return None, None, []
         if command is None and ctx.parent is not None:
             raise click.UsageError(f"unknown command: {ctx.command_path} {args[0]}", ctx)
         if command is None:

@@ -85,8 +85,17 @@ def canonical(
 
     With `positionals_first`, those before the first flag count as if they came last. With `flags_anywhere` a
     positional ends nothing, as with docker's own commands, and all keep their order.
-    Raises click.UsageError in Go's words.
+    Raises click.UsageError in Go's words. While a shell completes a line, what cannot be read yet is left to click.
     """
+    try:
+        return _canonical(ctx, args, positionals_first=positionals_first, flags_anywhere=flags_anywhere)
+    except click.UsageError:
+        if ctx.resilient_parsing:
+            return list(args)
+        raise
+
+
+def _canonical(ctx: click.Context, args: Sequence[str], *, positionals_first: bool, flags_anywhere: bool) -> list[str]:
     names = {
         spelling.lstrip("-"): option
         for option in ctx.command.get_params(ctx)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from discovery import DiscoveryError as BackendError
 from discovery import Entry, parse_entry
@@ -16,6 +17,8 @@ from swarmproxy.cli.goflags import COMMA_LIST, GO_BOOL
 from swarmproxy.durations import parse_duration
 from swarmproxy.errors import ConfigError
 from swarmproxy.settings import Tls
+
+_NAMES_OF_FILES = ("cert", "key", "file", "--data", "--policy", "--audit-log", "-path")
 
 log = logging.getLogger("swarmproxy")
 
@@ -41,7 +44,14 @@ def flag(*spellings: str, default: bool | None = False, **rest: Any) -> click.Op
 
 def text(*spellings: str, default: str = "", **rest: Any) -> click.Option:
     """Return a flag that takes a text. A duration is one too: it is checked later, in classic's order."""
+    if spellings[0].endswith(_NAMES_OF_FILES):
+        rest["shell_complete"] = _files
     return click.Option(spellings, type=click.STRING, default=default, **rest)
+
+
+def _files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Have the shell complete the names of files."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def texts(*spellings: str, **rest: Any) -> click.Option:
