@@ -148,12 +148,17 @@ class Index:
         return list(found.values())
 
     def _task(self, text: str) -> Located | None:
-        """Return the task that is `text` now. Of several that were, the one that runs; else the latest."""
+        """Return the task that is `text` now: of several that run, one on a node that answers, and the latest.
+
+        While a node is cut off, or an update starts a task before it ends the former, a slot has two of them: the
+        swarm means the latest. Letters that several tasks begin with are nobody's.
+        """
         slot, start = (text, "") if text in self._slots else (text.rpartition(".")[0], text)
         tasks = [self.by_id[each] for each in self._slots.get(slot, ())]
         found = [each for each in tasks if each.container.name.startswith(start)]
         running = [each for each in found if each.container.is_running]
-        if len(running) > 1:
+        running = [each for each in running if each.engine.state is State.HEALTHY] or running
+        if start and len(running) > 1:
             titles = ", ".join(sorted(each.title for each in running))
             raise Conflict(f"task {text} is ambiguous: it may be {titles}")
         return max(running or found, key=lambda each: (each.container.created_ns, each.container.id), default=None)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from swarmproxy.cluster.index import Index
+from swarmproxy.engine.engine import State
 from swarmproxy.errors import BadRequest, Conflict, NotFound, SwarmError
 from swarmproxy.model.container import Container
 from swarmproxy.model.labels import TASK, TASK_NAME
@@ -187,7 +188,10 @@ def task(container_id: str, slot: str, task_id: str, *, state: str = "running", 
 
 
 def test_task_of_a_service() -> None:
-    """A task is found as `service.slot`: the one that runs, else the latest; and by the first letters of its id."""
+    """A task is found as `service.slot`: the one that runs, else the latest; and by the first letters of its id.
+
+    Of two that run, the one on a node that answers, then the latest, has taken the other's place.
+    """
     index = Index()
     index.put(member(1), task("a1", "web.1", "old11", state="exited", created=1))
     index.put(member(2), task("a2", "web.1", "new22", created=2))
@@ -199,8 +203,12 @@ def test_task_of_a_service() -> None:
         with pytest.raises(NotFound):
             index.find(text)
     index.put(member(1), task("a5", "web.1", "too55", created=3))
-    with pytest.raises(Conflict, match=r"web.1 is ambiguous: it may be node-1/web.1.too55, node-2/web.1.new22$"):
-        index.find("web.1")
-    index.drop(index.by_id["a5".ljust(64, "0")].engine, "a5".ljust(64, "0"))
+    index.put(member(1), task("a6", "web.1", "two66", created=4))
+    with pytest.raises(Conflict, match=r"web.1.t is ambiguous: it may be node-1/web.1.too55, node-1/web.1.two66$"):
+        index.find("web.1.t")
+    assert index.find("web.1").container.id == "a6".ljust(64, "0")
+    (answers := member(3))._health.enter(State.HEALTHY)
+    index.put(answers, task("a7", "web.1", "tee77", created=3))
+    assert index.find("web.1").container.id == "a7".ljust(64, "0")  # the swarm's own, if the other node is cut off
     index.put(member(1), container("b1", "web.1"))
     assert index.find("web.1").container.id == "b1".ljust(64, "0")
