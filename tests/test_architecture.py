@@ -20,9 +20,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("api", "page"),
     ("leader",),
     ("cluster",),
-    ("settings",),
+    ("settings", "policy_file"),
     ("engine",),
-    ("scheduler",),
+    ("scheduler", "policy"),
     ("wire",),
     ("model",),
     ("logs", "durations", "notify", "process"),
@@ -30,8 +30,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LOWEST_THAT_DISCOVERS = RANK["cluster"]
-ONLY = {"wire": {"errors"}, "scheduler": {"model", "errors"}, "model": {"errors"}}  # stricter than its rank
-PURE = ("model", "scheduler")
+ONLY = {
+    "wire": {"errors"},
+    "scheduler": {"model", "errors"},
+    "policy": {"model", "errors"},
+    "model": {"errors"},
+}  # stricter than its rank
+PURE = ("model", "scheduler", "policy")
 IMPURE_MODULES = frozenset(
     {
         "asyncio",

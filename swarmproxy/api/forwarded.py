@@ -1,5 +1,6 @@
 """The routes that go to the engine that owns the object, and what each of them needs of the relay."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote
@@ -163,6 +164,26 @@ _ANYONE = {
     ("POST", "/auth"): Route(owner=Owner.ANYONE, kind="auth", answers_within_s=SOON_S),
     ("GET", "/images/search"): Route(owner=Owner.ANYONE, kind="images/search", answers_within_s=SOON_S),
 }
+
+
+def rows() -> Iterator[tuple[str, str, Route]]:
+    """Yield method, path and route of all that `match` finds; `{name}` stands for a name."""
+    yield "POST", "/commit", _COMMIT
+    yield "GET", "/images/get", _SAVE
+    for table in (_ANYONE, _BUILDS, _OF_SWARM):
+        for (method, path), route in table.items():
+            yield method, path.replace("*", "{name}"), route
+    for kind, table in (
+        ("containers", _CONTAINERS),
+        ("exec", _EXECS),
+        ("images", _IMAGES),
+        ("distribution", _DISTRIBUTION),
+        ("plugins", _PLUGINS),
+    ):
+        for (method, action), route in table.items():
+            yield method, f"/{kind}/{{name}}/{action}".rstrip("/"), route
+    for (method, action), route in _NEW_PLUGINS.items():
+        yield method, f"/plugins/{action}", route
 
 
 def match(method: str, path: str) -> tuple[Route, str] | None:

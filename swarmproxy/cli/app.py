@@ -22,6 +22,7 @@ from swarmproxy.cli.manage import manage
 from swarmproxy.cli.members import create, join, list_entries
 from swarmproxy.cli.node import node
 from swarmproxy.cli.options import Globals, flag, text
+from swarmproxy.cli.policy import policy
 from swarmproxy.cli.rebalance import rebalance
 from swarmproxy.errors import SwarmError
 
@@ -64,7 +65,7 @@ app = GoGroup(
         callback_flag("--version", "-v", callback=_show_version, usage="print the version"),
     ],
 )
-for command in (create, list_entries, manage, join, hub, node, rebalance, explain, environment, completion):
+for command in (create, list_entries, manage, join, hub, node, rebalance, explain, policy, environment, completion):
     app.add_command(command)
 
 
