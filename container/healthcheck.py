@@ -1,5 +1,6 @@
-"""The image's health check: every socket that a process of this container listens on has to answer `GET /_ping`.
+"""The image's health check: every socket that a process of this container listens on has to answer.
 
+Docker's API is asked for `/_ping`, and a listener that has no such path, as that of `--metrics-addr`, for `/-/healthy`.
 The kernel is asked for the sockets, not $SWARM_HOST: `-H` replaces that, may be given several times, and may name a
 unix socket. Only `manage` has to listen: the other commands are healthy for as long as they run. Exits with 0 or 1.
 Linux and the standard library only, and quick: it runs every few seconds.
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TIMEOUT_S = 4.0  # below the one in the Dockerfile, so that the reason is logged
-PING = b"GET /_ping HTTP/1.0\r\n\r\n"
+PATHS = ("/_ping", "/-/healthy")
 # A listener with TLS may demand a certificate, which we do not have. What it tells a client that speaks no TLS is
 # proof enough that it is at work.
 TLS_ONLY = b"Client sent an HTTP request to an HTTPS server"
@@ -83,15 +84,25 @@ def host_of(text: str) -> str:
 
 def problem_of(address: str) -> str:
     """Return what is wrong with the listener at `address`; "" if it answers."""
-    try:
-        with connect(address) as connection:
-            connection.sendall(PING)
-            with connection.makefile("rb") as stream:
-                answer = stream.read(4096)
-    except OSError as error:
-        return str(error)
-    healthy = answer.split(b" ", 2)[1:2] == [b"200"] or TLS_ONLY in answer
-    return "" if healthy else f"answers {answer[:80]!r}"
+    for path in PATHS:
+        try:
+            answer = answer_of(address, path)
+        except OSError as error:
+            return str(error)
+        status = answer.split(b" ", 2)[1:2]
+        if status == [b"200"] or TLS_ONLY in answer:
+            return ""
+        if status != [b"404"]:
+            break
+    return f"answers {answer[:80]!r}"
+
+
+def answer_of(address: str, path: str) -> bytes:
+    """Return how the listener at `address` begins its answer. Raises OSError."""
+    with connect(address) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        with connection.makefile("rb") as stream:
+            return stream.read(4096)
 
 
 def connect(address: str) -> socket.socket:

@@ -1,5 +1,7 @@
 """The kinds of error that swarmproxy raises. They know nothing of HTTP: `api/errors.py` holds the one table."""
 
+from collections.abc import Mapping
+
 
 class SwarmError(Exception):
     """Anything that went wrong and can be said in one sentence to the user."""
@@ -38,7 +40,11 @@ class Unavailable(SwarmError):
 
 
 class NoNodeFits(SwarmError):
-    """No node can take the container; the message says why."""
+    """No node can take the container; the message says why, `refused` how many nodes each filter turned away."""
+
+    def __init__(self, message: str, refused: Mapping[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.refused: Mapping[str, int] = refused or {}
 
 
 class DiscoveryError(SwarmError):

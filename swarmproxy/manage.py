@@ -36,6 +36,8 @@ from swarmproxy.leader.leadership import Leadership
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.monitoring.journals import joined
+from swarmproxy.monitoring.metrics import Metrics
 from swarmproxy.reloading import Reloader, reload_on_hangup
 from swarmproxy.scheduler.explanation import Explanation
 from swarmproxy.scheduler.filters import choose
@@ -43,10 +45,11 @@ from swarmproxy.scheduler.rebalance import Movable, Plan, plan
 from swarmproxy.scheduler.resources import percent_of
 from swarmproxy.scheduler.scheduler import explain, place
 from swarmproxy.scheduler.strategy import Strategy
-from swarmproxy.server import Server, listening
+from swarmproxy.server import Server, SideServer, beside, listening
 from swarmproxy.settings import Settings
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.idle import Idle
+from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.tls import RenewableContext
 
 log = logging.getLogger("swarmproxy.manage")
@@ -114,17 +117,40 @@ async def _manage(settings: Settings) -> int:
     forming = _forming(settings, cluster, lambda: replica is None or replica.leadership.leads)
     explainer = Explainer(placement, _explaining(settings))
     front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing, rescheduling, forming)
-    server = Server(front, tls=server_tls, drain_timeout_s=settings.drain_timeout_s, shortcut=front.at_once)
+    journals: list[Journal] = []
+    metrics: Metrics | None = None
+    sides: list[SideServer] = []
+    if settings.metrics_addr is not None:
+        metrics = Metrics(
+            cluster,
+            placement,
+            mover,
+            replica,
+            tally=shared.tally,
+            strategy=settings.strategy,
+            connections=lambda: len(server.server_state.connections),
+        )
+        journals.append(metrics.requests)
+        sides.append(SideServer(metrics.app, settings.metrics_addr, tls=server_tls if settings.metrics_tls else None))
+    server = Server(
+        front,
+        tls=server_tls,
+        drain_timeout_s=settings.drain_timeout_s,
+        shortcut=front.at_once,
+        journal=joined(journals),
+    )
     reloaders = [Reloader("certificates towards engines", contexts.renew)]
     if server_tls is not None:
         reloaders.append(Reloader("certificates towards clients", server_tls.renew))
     if peer_tls is not None:
         reloaders.append(Reloader("certificates towards managers", peer_tls.renew))
-    with listening(settings.hosts, settings.socket_group) as sockets:
+    with listening(settings.hosts, settings.socket_group) as sockets, beside(sides):
         campaign: asyncio.Task[None] | None = None
         moving: asyncio.Task[None] | None = None
 
         def drain() -> None:
+            if metrics is not None:
+                metrics.readiness.is_draining = True
             rescheduling.finish()
             if moving is not None:
                 asyncio.get_running_loop().call_later(settings.drain_timeout_s, moving.cancel)
@@ -146,7 +172,14 @@ async def _manage(settings: Settings) -> int:
                     campaign = tasks.create_task(replica.run(), name="replica")
                 keeping_swarm = tasks.create_task(swarm_keeping.run(), name="swarm keeping")
                 forms = tasks.create_task(forming.run(), name="forming") if forming is not None else None
+                measuring = tasks.create_task(metrics.run(), name="metrics") if metrics is not None else None
+                for side in sides:
+                    tasks.create_task(side.serve(side.sockets), name=f"listener {side.address}")
                 await server.serve(sockets)
+                for side in sides:
+                    side.drain()
+                if measuring is not None:
+                    measuring.cancel()
                 following.cancel()
                 keeping.cancel()
                 keeping_swarm.cancel()

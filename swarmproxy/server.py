@@ -90,8 +90,23 @@ class SideServer(Server):
     It is told to `drain` when the manager has ended its own requests, so that it can be watched ending.
     """
 
-    def __init__(self, app: Any, *, tls: RenewableContext | None = None) -> None:
+    def __init__(self, app: Any, address: Listen, *, tls: RenewableContext | None = None) -> None:
         super().__init__(app, tls=tls, drain_timeout_s=SIDE_DRAIN_S)
+        self.address = address
+        self.sockets: list[socket.socket] = []  # to be served: see `beside`
+
+    async def main_loop(self) -> None:
+        """Wait for `drain`. That the manager is well is not for this one to say."""
+        await self._end.wait()
+
+
+@contextlib.contextmanager
+def beside(sides: Sequence[SideServer]) -> Iterator[None]:
+    """Have each of `sides` listen, so that what is in the way shows before anything begins. Raises ConfigError."""
+    with contextlib.ExitStack() as opened:
+        for side in sides:
+            side.sockets = opened.enter_context(listening((side.address,)))
+        yield
 
 
 @contextlib.contextmanager

@@ -109,6 +109,8 @@ class Settings:
     state_file: Path | None = None  # keeps what operators say of nodes; None: the store of discovery does, or nothing
     refresh_on_node_filter: bool = False
     container_name_refresh_filter: str = ""
+    metrics_addr: Listen | None = None  # of /metrics, /-/healthy and /-/ready; None: they are nowhere
+    metrics_tls: bool = False  # there as well, with `tls`
     cors: bool = False
     debug: bool = False
     experimental: bool = False

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("manage", "join", "hub"),
     ("server", "certificates", "reloading"),
+    ("monitoring",),
     ("api", "page"),
     ("leader",),
     ("cluster",),

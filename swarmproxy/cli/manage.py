@@ -64,6 +64,8 @@ manage = GoCommand(
         click.Option(["--engine-refresh-retry"], type=GO_INT, default=3, help="deprecated"),
         text("--heartbeat", default="60s", help="time between two looks at the discovery service"),
         text("--drain-timeout", default="8s", help="how long requests may take to end on SIGTERM"),
+        text("--metrics-addr", help="where to serve /metrics, /-/healthy and /-/ready, host:port"),
+        flag("--metrics-tls", help="use TLS there too, as --tls says"),
         flag("cors", "--api-enable-cors", "--cors", help="send CORS headers"),
         text("--cluster-driver", "-c", default="swarm", help="cluster driver: swarm"),
         discovery_options(),

@@ -98,6 +98,8 @@ class ManageFlags:
     engine_refresh_retry: int
     heartbeat: str
     drain_timeout: str
+    metrics_addr: str
+    metrics_tls: bool
     cors: bool
     cluster_driver: str
     discovery_opt: tuple[str, ...]
@@ -157,6 +159,8 @@ def read_settings(
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
         socket_group=_group(flags.socket_group),
         drain_timeout_s=_drain_timeout(flags.drain_timeout),
+        metrics_addr=_metrics_addr(flags, tls),
+        metrics_tls=flags.metrics_tls,
         refresh_on_node_filter=flags.refresh_on_node_filter,
         container_name_refresh_filter=flags.container_name_refresh_filter,
         cors=flags.cors,
@@ -356,6 +360,13 @@ def _drain_timeout(text: str) -> float:
     if seconds < 0:
         raise ConfigError("--drain-timeout should not be a negative number")
     return seconds
+
+
+def _metrics_addr(flags: ManageFlags, tls: Tls | None) -> Listen | None:
+    """Return where metrics are served; that is ours, classic had none."""
+    if flags.metrics_tls and (tls is None or not flags.metrics_addr):
+        raise ConfigError("--metrics-tls needs --metrics-addr, and --tls or --tlsverify")
+    return Listen.parse(flags.metrics_addr) if flags.metrics_addr else None
 
 
 def _positive_or_zero(text: str) -> float:

@@ -31,6 +31,7 @@ class Subscription:
         self._limit = limit
         self._lines: deque[tuple[Event, bytes]] = deque()
         self._lost = 0
+        self.lost_in_all = 0
         self._ready = asyncio.Event()
         self._waits = False
         self._closed = False
@@ -42,6 +43,7 @@ class Subscription:
         if len(self._lines) >= self._limit:
             self._lines.popleft()
             self._lost += 1
+            self.lost_in_all += 1
         self._lines.append((event, line))
         self._ready.set()
 
@@ -110,11 +112,17 @@ class Hub:
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
         self._fresh: list[tuple[Event, Origin, bytes]] = []  # not handed on yet
+        self._lost = 0  # by readers that have gone
 
     @property
     def readers(self) -> int:
         """How many streams are open."""
         return len(self._subscriptions)
+
+    @property
+    def lost(self) -> int:
+        """How many events readers did not get because they were too slow."""
+        return self._lost + sum(each.lost_in_all for each in self._subscriptions)
 
     def subscribe(self, query: EventQuery) -> Subscription:
         """Open a stream of what happens from now on; the caller gives it back to `unsubscribe`."""
@@ -125,7 +133,9 @@ class Hub:
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Forget a stream."""
-        self._subscriptions.discard(subscription)
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+            self._lost += subscription.lost_in_all
 
     def publish(self, event: Event, node: Origin) -> None:
         """Give `event` of `node` to every reader that wants it. Encodes it once, and not at all with no reader."""

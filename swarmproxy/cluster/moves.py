@@ -6,6 +6,7 @@ Source: classic Swarm 1.2, cluster/watchdog.go, whose moves knew no way back.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -71,6 +72,8 @@ class Mover:
     steady_s: float = STEADY_S
     under_way: set[str] = field(default_factory=set)  # swarm IDs
     leftovers: set[str] = field(default_factory=set)  # swarm IDs of originals that could not be removed
+    made: Counter[Reason] = field(default_factory=Counter)
+    failed: Counter[Reason] = field(default_factory=Counter)
     _failed_on: dict[str, set[Engine]] = field(default_factory=dict)  # by swarm ID, until the move succeeds
 
     async def move(
@@ -101,8 +104,12 @@ class Mover:
                 move = await self._reschedule(old, lost_at, siblings or {})
             else:
                 move = await self._migrate(old, to, reason)
+        except SwarmError:
+            self.failed[reason] += 1
+            raise
         finally:
             self.under_way.discard(swarm_id)
+        self.made[reason] += 1
         self._failed_on.pop(swarm_id, None)
         self._tell(move)
         return move

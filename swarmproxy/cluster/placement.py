@@ -2,9 +2,10 @@
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,7 +20,7 @@ from swarmproxy.cluster.references import own_network, own_volume, resolve
 from swarmproxy.cluster.volume_work import reread as reread_volumes
 from swarmproxy.engine.client import Created
 from swarmproxy.engine.engine import Engine
-from swarmproxy.errors import EngineError, EngineUnreachable, SwarmError, Unavailable
+from swarmproxy.errors import EngineError, EngineUnreachable, NoNodeFits, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.labels import ID, is_rescheduled
 from swarmproxy.model.node import Node
@@ -29,6 +30,7 @@ from swarmproxy.model.versions import adapt_create
 log = logging.getLogger("swarmproxy.cluster")
 
 CREATE_TIMEOUT_S = 120.0
+PLACED, NO_NODE, ENGINE, REFUSED = "placed", "no_node_fits", "engine_failed", "refused"
 LEAD_LOST = "another cluster manager has taken the lead: the container was not made"
 NOT_RESCHEDULED = (
     "a container that its engine removes when it ends (--rm) is not rescheduled: if its node fails, it has ended"
@@ -80,6 +82,8 @@ class Placement:
     leads: Callable[[], bool] = lambda: True
     image_facts: ImageFacts | None = None  # None: any node may run any image
     image_moves: ImageMover | None = None  # None: a container goes where its image is
+    outcomes: Counter[str] = field(default_factory=Counter)  # how many were placed, and why the others were not
+    refused: Counter[str] = field(default_factory=Counter)  # nodes that filters turned away where none was left
 
     async def create(self, request: CreateRequest) -> Created:
         """Make a container and return what its engine said, with our own warnings after its. Raises as `place`."""
@@ -94,6 +98,19 @@ class Placement:
         Raises BadRequest, Conflict, NoNodeFits, EngineError, EngineUnreachable, and Unavailable if this manager has
         ceased to lead: nothing has been made then.
         """
+        try:
+            placed = await self._place(request, relocation)
+        except NoNodeFits as error:
+            self.outcomes[NO_NODE] += 1
+            self.refused.update(error.refused)
+            raise
+        except SwarmError as error:
+            self.outcomes[ENGINE if isinstance(error, EngineError | EngineUnreachable) else REFUSED] += 1
+            raise
+        self.outcomes[PLACED] += 1
+        return placed
+
+    async def _place(self, request: CreateRequest, relocation: Relocation | None) -> Placed:
         await self.cluster.images_settled(ask=False)
         spec = await self.read(request)
         replaces = relocation.replaces if relocation is not None else ""

@@ -48,7 +48,7 @@ class Engine:
         claim: Claim | None = None,
         shared: Shared | None = None,
     ) -> None:
-        shared = shared or Shared()
+        self._shared = shared = shared or Shared()
         self.address = address
         self.facts: Facts | None = None  # what it last said of itself, also when it was not accepted
         self.is_member = False  # accepted: from the claim until it ends or turns out to be another one
@@ -61,15 +61,10 @@ class Engine:
         self._warned_labels: tuple[str, ...] = ()
         self._another: asyncio.Future[None]  # fails when another engine answers at the address
         self._follower: Follower | None = None
-        self._gate = shared.gate
-        self._health = Health(settings, self._state_changed, lambda: self.on_change(), shared.wheel)
+        self._health = health = Health(settings, self._state_changed, lambda: self.on_change(), shared.wheel)
         self.pool = Pool(address, tls=tls, connect_timeout_s=settings.step_timeout_s, all_idle=shared.idle)
         self.client = EngineClient(
-            address,
-            self.pool,
-            settings,
-            on_answer=self._health.note_success,
-            on_failure=self._health.note_failure,
+            address, self.pool, settings, on_answer=health.note_success, on_failure=health.note_failure
         )
         self._inventory = Inventory(
             seen=lambda container: observer.container_seen(self, container),
@@ -86,6 +81,7 @@ class Engine:
             settings,
             read_specs=self._read_specs,
             circumstances=lambda: (self._skew.ns, self.facts.ip if self.facts else ""),
+            tally=shared.tally,
         )
 
     # -- what is known
@@ -124,6 +120,11 @@ class Engine:
     def updated_at(self) -> float:
         """When it last answered, in unix seconds; 0 if never."""
         return self._health.updated_at
+
+    @property
+    def refreshed_at(self) -> float:
+        """When its containers were listed last, by the monotonic clock; 0 if never."""
+        return self._refresher.refreshed_at
 
     @property
     def failures(self) -> int:
@@ -261,7 +262,7 @@ class Engine:
 
     async def _take_part(self) -> str:
         """Validate the engine and serve it for as long as it stays the same one; return why that ended."""
-        place = await self._gate.enter()
+        place = await self._shared.gate.enter()
         try:
             identity = await identify(self.client, self.address, timeout_s=self._settings.step_timeout_s)
             self._take_in(identity)
@@ -295,6 +296,7 @@ class Engine:
             on_event=self._on_event,
             on_break=self._health.alarm.set,
             on_gap=lambda: self._refresher.request(full=True, specs=True),
+            tally=self._shared.tally,
         )
         self._another = asyncio.get_running_loop().create_future()
         try:
@@ -387,10 +389,7 @@ class Engine:
         if (before, after) == (State.PENDING, State.HEALTHY):
             log.info("Registered Engine", extra=extra)
         elif after is State.UNHEALTHY:
-            log.error(
-                "Flagging engine as unhealthy",
-                extra={**extra, "failures": self.failures, "error": self.error},
-            )
+            log.error("Flagging engine as unhealthy", extra={**extra, "failures": self.failures, "error": self.error})
             self.pool.drop_silent()
         elif (before, after) == (State.UNHEALTHY, State.HEALTHY):
             log.info("Engine came back to life", extra={**extra, "failures": self._health.survived})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from swarmproxy.engine.client import EngineClient
 from swarmproxy.engine.settings import EngineSettings, jittered
+from swarmproxy.engine.shared import Tally
 from swarmproxy.errors import SwarmError
 from swarmproxy.model.event import Event
 from swarmproxy.model.event import from_engine as read_event
@@ -131,6 +132,7 @@ class Follower:
         on_event: Callable[[Event], None],
         on_break: Callable[[], None],
         on_gap: Callable[[], None],
+        tally: Tally,
     ) -> None:
         self._address = address
         self._client = client
@@ -141,6 +143,7 @@ class Follower:
         self._on_event = on_event
         self._on_break = on_break
         self._on_gap = on_gap
+        self._tally = tally
         self._told: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)  # (moment, hash) within the overlap
         self._told_set: set[tuple[int, int]] = set()
         self._stream: Lines | None = None
@@ -217,6 +220,7 @@ class Follower:
             self._stream = stream
             if self._has_gap:
                 self._has_gap = False
+                self._tally.gaps += 1
                 self._on_gap()
             self.opened.set()
             await stream.wait_for_end()
@@ -240,6 +244,7 @@ class Follower:
             self._unreadable += 1
             return
         if self._is_new(event):
+            self._tally.events += 1
             self._on_event(event)
 
     def _is_new(self, event: Event) -> bool:

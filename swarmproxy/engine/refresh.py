@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from swarmproxy.engine.coalesce import Coalescer
 from swarmproxy.engine.events import Effect, effect_of
 from swarmproxy.engine.inventory import Inventory, Listed, read_list
 from swarmproxy.engine.settings import EngineSettings, jittered
+from swarmproxy.engine.shared import Tally
 from swarmproxy.errors import EngineError, EngineUnreachable, SwarmError
 from swarmproxy.model.container import Container
 from swarmproxy.model.container import from_engine as read_container
@@ -39,6 +41,7 @@ class Refresher:
         *,
         read_specs: Callable[[], Awaitable[None]],
         circumstances: Callable[[], tuple[int, str]],
+        tally: Tally,
     ) -> None:
         self._address = address
         self._client = client
@@ -46,6 +49,8 @@ class Refresher:
         self._settings = settings
         self._read_specs = read_specs
         self._circumstances = circumstances  # skew in nanoseconds, IP address
+        self._tally = tally
+        self.refreshed_at = 0.0  # when the list of containers was read last, by the monotonic clock; 0: never
         self._wake = asyncio.Event()
         self._full = self._specs = False
         self._readings = 0
@@ -136,17 +141,20 @@ class Refresher:
                 else:
                     await self._look()
             except SwarmError as error:
+                self._tally.failed_refreshes += 1
                 self._full |= full
                 self._specs |= specs
                 if not failed:
                     log.warning("refresh failed", extra={"addr": self._address, "error": str(error)})
                 failed += 1
             except Exception:
+                self._tally.failed_refreshes += 1
                 self._full = True
                 if not failed:
                     log.exception("refresh failed", extra={"addr": self._address})
                 failed += 1
             else:
+                self._tally.refreshes += 1
                 failed = 0
 
     async def _pause(self, failed: int) -> None:
@@ -167,6 +175,7 @@ class Refresher:
         with self._inventory.reading() as number:
             stale = self._stale(await self._client.list(CONTAINERS), number, full=full)
             await self._inspect_all(stale, number)
+        self.refreshed_at = time.monotonic()
 
     async def _look(self) -> None:
         """Read all lists with one request after the other on its way, and inspect what is new or changed."""
@@ -175,6 +184,7 @@ class Refresher:
             stale = self._stale(await bodies.next(), number, full=False)
             await self._inspect_all(stale, number)
             await self._take_lists(bodies, lists)
+        self.refreshed_at = time.monotonic()
 
     def _stale(self, body: bytes, number: int, *, full: bool) -> list[Listed]:
         """Take in a list of containers; return those that are to be inspected."""

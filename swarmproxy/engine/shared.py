@@ -41,9 +41,20 @@ class Place:
 
 
 @dataclass(slots=True)
+class Tally:
+    """What was counted of all engines, those that have left included."""
+
+    events: int = 0  # that engines told of, each once
+    gaps: int = 0  # event streams opened anew after some may have been missed: all was read again
+    refreshes: int = 0
+    failed_refreshes: int = 0
+
+
+@dataclass(slots=True)
 class Shared:
     """One for each manager."""
 
     wheel: Wheel = field(default_factory=Wheel)
     gate: Gate = field(default_factory=Gate)
     idle: Idle = field(default_factory=Idle)
+    tally: Tally = field(default_factory=Tally)

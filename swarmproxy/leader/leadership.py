@@ -26,6 +26,7 @@ class Leadership:
         self.address = address  # under which the other managers reach this one
         self.standing = Standing()
         self.resigned = False
+        self.elections = 0  # that were heard of: another leader than before
         self._is_ready = False  # has caught up since the lock came
         self._changed = asyncio.Event()
 
@@ -94,6 +95,7 @@ class Leadership:
             self._is_ready = False
             log.info("Leader Election: Cluster leadership %s", "acquired" if standing.leading else "lost")
         if standing.leader and standing.leader != before.leader:
+            self.elections += 1
             log.info("New leader elected", extra={"leader": standing.leader})
         if standing.error and standing.error != before.error:
             log.error("Leader Election failed", extra={"error": standing.error})

@@ -71,6 +71,7 @@ class Replica:
                 except EngineUnreachable as error:
                     problem = f"Unable to reach primary cluster manager ({error}): {leader}"
                 else:
+                    exchange.about.node = leader
                     try:
                         await exchange.relay(pool, target, options=options)
                     except EngineUnreachable as error:
@@ -107,6 +108,14 @@ class Replica:
             pool = self._pools[leader] = Pool(address, tls=self._tls, connect_timeout_s=CONNECT_S)
         await pool.reach()
         return pool
+
+    async def find_leader(self) -> None:
+        """Return if requests can be answered here or passed on. Raises Unavailable, EngineUnreachable."""
+        if self.leadership.leads:
+            return
+        if not self.leadership.other:
+            raise Unavailable(self._nobody())
+        await self._reach(self.leadership.other)
 
     async def run(self) -> None:
         """Take part in the election until cancelled, and give up former leaders that hang."""

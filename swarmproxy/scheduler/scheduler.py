@@ -5,6 +5,7 @@ Source: classic Swarm 1.2, scheduler/scheduler.go and scheduler/filter/filter.go
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from swarmproxy.errors import BadRequest, NoNodeFits, NotSupported
@@ -72,7 +73,7 @@ def place(
         if not nodes:
             raise
         refused = list(refused_nodes(spec, nodes, filters, overcommit_percent=overcommit_percent, soft=False))
-        raise NoNodeFits(f"{refusal}\n{tally(refused)}") from None
+        raise NoNodeFits(f"{refusal}\n{tally(refused)}", Counter(each.by for each in refused)) from None
 
 
 def explain(

@@ -178,6 +178,8 @@ def test_all_flags() -> None:
         ("-H ftp://x a:1", 'unsupported protocol: "ftp"'),
         ("-H fd:// a:1", 'unsupported protocol: "fd"'),
         ("--socket-group no/such a:1", '--socket-group: there is no group "no/such"'),
+        ("--metrics-tls --metrics-addr :9 a:1", "--metrics-tls needs --metrics-addr, and --tls or --tlsverify"),
+        ("--metrics-addr x a:1", 'cannot listen on "x": the address should be host:port or unix://path'),
         ("--drain-timeout -1s a:1", "--drain-timeout should not be a negative number"),
     ],
 )

@@ -1,0 +1,123 @@
+"""A manager process over a simulated fleet: neither root nor engines are needed to watch it."""
+
+import http.client
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.processes import Child, free_port
+
+DEADLINE_S = 30.0
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> None:
+    """Return when `condition()` is true. Raises AssertionError after a while."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, f"waited for {what}"
+        time.sleep(0.02)
+
+
+class Stand:
+    """The manager at `port`, watched at `side_port`, over `engines` simulated engines."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        engines: int = 2,
+        environment: Mapping[str, str] = {},
+        listed: bool = True,
+    ) -> None:
+        self.directory = directory
+        self.port, self.side_port = free_port(), free_port()
+        self.nodes = directory / "nodes"
+        self._listed = listed
+        self._engines = engines
+        self._command = (
+            *("env", *(f"{key}={value}" for key, value in environment.items())),
+            *(sys.executable, "-m", "swarmproxy", "manage", "-H", f"tcp://127.0.0.1:{self.port}"),
+            *("--metrics-addr", f"127.0.0.1:{self.side_port}", *arguments, f"file://{self.nodes}"),
+        )
+
+    def start(self, ends: ExitStack) -> None:
+        """Start the fleet and the manager."""
+        fleet = (sys.executable, "-m", "benchmarks.fleet", "--engines", str(self._engines), "--containers", "3")
+        self.fleet = Child((*fleet, "--nodes", self.directory / "members"), self.directory / "fleet.log", piped=True)
+        ends.callback(self.fleet.stop)
+        self.fleet.read_line()
+        if self._listed:
+            self.list_members()
+        self.manager = Child(self._command, self.directory / "manager.log")
+        ends.callback(self.manager.stop)
+        wait_until(lambda: self.answers(self.side_port), "the listener")
+        if self._listed:
+            wait_until(lambda: self.get("/-/ready", side=True)[0] == 200, "readiness")
+
+    def list_members(self) -> None:
+        """Have discovery find the engines."""
+        self.nodes.write_text((self.directory / "members").read_text())
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "manager.log").read_text()
+
+    def answers(self, port: int) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
+        try:
+            connection.connect()
+        except OSError:
+            assert self.manager.alive, self.log
+            return False
+        connection.close()
+        return True
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] = {},
+        port: int = 0,
+    ) -> tuple[int, bytes]:
+        """Return status and body of an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=DEADLINE_S)
+        sent = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
+        connection.request(method, path, sent, dict(headers))
+        answer = connection.getresponse()
+        read = answer.read()
+        connection.close()
+        return answer.status, read
+
+    def get(self, path: str, *, side: bool = False, headers: Mapping[str, str] = {}) -> tuple[int, bytes]:
+        return self.request("GET", path, headers=headers, port=self.side_port if side else 0)
+
+    def get_json(self, path: str, *, side: bool = False) -> Any:
+        return json.loads(self.get(path, side=side)[1])
+
+    def signal(self, number: signal.Signals) -> None:
+        self.manager.process.send_signal(number)
+
+
+Start = Callable[..., Stand]
+
+
+@pytest.fixture(scope="module")
+def start_stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Yield what starts a manager with further arguments."""
+    with ExitStack() as ends:
+
+        def start(*arguments: str, **more: Any) -> Stand:
+            stand = Stand(tmp_path_factory.mktemp("stand"), *arguments, **more)
+            stand.start(ends)
+            return stand
+
+        yield start
