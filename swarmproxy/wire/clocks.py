@@ -3,6 +3,8 @@
 import asyncio
 
 from swarmproxy.wire.exchange import ClientConnection
+from swarmproxy.wire.limits import Limits
+from swarmproxy.wire.relay import Exchange
 from swarmproxy.wire.sockets import StallTimer
 
 _EARLY_S = 0.001  # the loop counts in milliseconds
@@ -11,8 +13,12 @@ _EARLY_S = 0.001  # the loop counts in milliseconds
 class Clocks(ClientConnection):
     """A deadline that is put off with each request, and the timers of what is watched while there is reason to."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
         self.loop = loop
+        self._limits = limits
+        self._exchange: Exchange | None = None  # in progress
+        self.input_ended = False
+        self._input_ended_at = 0.0
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None  # of the deadline, later of the connection's end
         self._watch: asyncio.TimerHandle | None = None
@@ -46,6 +52,31 @@ class Clocks(ClientConnection):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def close_now(self) -> None:
+        """Close behind what was written; not for ever."""
+        self.stop_timer()
+        self._timer = self.loop.call_later(self._limits.stall_s, self.transport.abort)
+        self.transport.close()
+
+    def watch_silence(self) -> None:
+        """End the answer if nothing moves: the client ended its side and may be gone, or we stop."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._exchange is not None:
+            self._exchange.moving = False
+        self._watch = self.loop.call_later(self._limits.silence_s, self._look_for_silence)
+
+    def _look_for_silence(self) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        late = self.input_ended and self.loop.time() - self._input_ended_at > self._limits.patience_s
+        silent = not exchange.moving and not self.transport.get_write_buffer_size()
+        if silent if exchange.answer_begun else late:
+            self.close_now()
+        else:
+            self.watch_silence()
 
     def stop_clocks(self) -> None:
         """Watch nothing any more."""

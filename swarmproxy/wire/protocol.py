@@ -10,6 +10,7 @@ ends one that has begun and then stays silent (`logs -f`, events) after `Limits.
 
 import asyncio
 import enum
+import re
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -29,6 +30,8 @@ from swarmproxy.wire.status import error_answer
 from swarmproxy.wire.wakeful import Wakeful
 
 _FEW = 4  # requests at a time: with more of them the loop does not get to sleep
+_HEAD_END = b"\r\n\r\n"
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -61,8 +64,7 @@ class ServerProtocol(Clocks):
         self._root_path = config.root_path
         self._server_state = server_state
         self._app_state = app_state
-        super().__init__(_loop or asyncio.get_event_loop())
-        self._limits = limits
+        super().__init__(_loop or asyncio.get_event_loop(), limits)
         self.stall_s = self._limits.stall_s
         self._wakeful = wakeful
         self._shortcut = shortcut
@@ -72,11 +74,9 @@ class ServerProtocol(Clocks):
         self._state = _State.HEAD
         self._held = bytearray()  # a head that is not complete, or what came behind a request
         self._body: Scanner = Counted(0)
-        self._exchange: Exchange | None = None
+        self._beginning = False  # a request is handed over just now
         self._read_paused = False
-        self.input_ended = False
         self._draining = False
-        self._input_ended_at = 0.0
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
@@ -123,7 +123,7 @@ class ServerProtocol(Clocks):
         if self._state is _State.BODY:
             self._fail_request(400, "the request ends before its body does")
             return True
-        self._watch_silence()
+        self.watch_silence()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -173,29 +173,57 @@ class ServerProtocol(Clocks):
 
     def _read_head(self, data: bytes) -> None:
         seen = len(self._held)
-        if seen:
-            self._held += data
-            data = bytes(self._held) if b"\r\n\r\n" in self._held[max(0, seen - 3) :] else b""
-        while data.startswith(b"\r\n"):
-            data = data[2:]  # some clients end a body with an empty line
-        end = data.find(b"\r\n\r\n") + 4
-        if end < 4:
-            if not seen:
-                self._held += data
-            self._wait_for_rest_of_head(seen)
+        if not seen and data.find(_HEAD_END) + 4 == len(data) and not data.startswith(b"\r\n"):
+            self._take_head(data)
+            self._take_held(answered=True)
             return
-        if end > self._limits.head_bytes:
+        self._held += data
+        if not seen or _HEAD_END in self._held[max(0, seen - 3) :]:
+            self._take_held(answered=False)
+        else:
+            self._wait_for_rest_of_head(seen)
+
+    def _take_held(self, *, answered: bool) -> None:
+        """Take the requests that are here, until one is not answered at once; wait for the next if one was `answered`.
+
+        One after the other: if each took the next, they would be calls within calls.
+        """
+        while self._exchange is None and self._state is _State.HEAD:
+            if (empty := _EMPTY_LINES.match(self._held)) is not None:  # some clients end a body with one
+                del self._held[: empty.end()]
+            end = self._held.find(_HEAD_END) + 4
+            if end >= 4:
+                head = bytes(self._held[:end])
+                del self._held[:end]
+                self._take_head(head)
+                answered = True
+            elif self.input_ended:
+                self._close()
+            elif self._held:
+                self._wait_for_rest_of_head(0)
+                return
+            else:
+                if answered:  # empty lines gain no time
+                    self._wait_for_head()
+                    self.stay_awake()
+                return
+
+    def _take_head(self, head: bytes) -> None:
+        if len(head) > self._limits.head_bytes:
             self._refuse_head(431, "the request's headers are too large")
             return
-        self._held.clear()
         try:
-            request = parse_request(data if end == len(data) else data[:end])
+            request = parse_request(head)
         except TooLarge as error:
             self._refuse_head(431, str(error))
         except BadRequest as error:
             self._refuse_head(400, str(error))
         else:
-            self._begin(request, data[end:])
+            self._beginning = True
+            try:
+                self._begin(request)
+            finally:
+                self._beginning = False
 
     def _wait_for_rest_of_head(self, seen: int) -> None:
         if has_bare_line_feed(self._held, max(0, seen - 1)):
@@ -205,7 +233,7 @@ class ServerProtocol(Clocks):
         elif self._held and not seen:
             self.set_deadline(self._limits.head_timeout_s)
 
-    def _begin(self, request: RequestHead, rest: bytes) -> None:
+    def _begin(self, request: RequestHead) -> None:
         exchange = Exchange(self, request)
         self._exchange = exchange
         self._wakeful.busy += 1
@@ -217,10 +245,14 @@ class ServerProtocol(Clocks):
         if request.has_body:
             self._state = _State.BODY
             self._body = Chunked() if request.fields.chunked else Counted(request.fields.length)
-        if rest:
-            self.data_received(rest)
-            if self._exchange is not exchange:
-                return  # its body is malformed
+            if self._held:
+                rest = bytes(self._held)
+                self._held.clear()
+                self._read_body(rest, 0)
+                if self._exchange is not exchange:
+                    return  # its body is malformed
+        elif self._held:
+            self._hold(b"")
         if self._shortcut is None or request.has_body or not self._shortcut(exchange):
             self.ask_application(exchange)
 
@@ -266,16 +298,8 @@ class ServerProtocol(Clocks):
         self._state = _State.HEAD
         if self._read_paused:
             self.resume_reading()
-        if self._held:
-            data = bytes(self._held)
-            self._held.clear()
-            self._read_head(data)
-        if self._exchange is None:
-            if self.input_ended:
-                self._close()
-            elif not self._held:
-                self._wait_for_head()
-                self.stay_awake()
+        if not self._beginning:  # else it was answered at once, and whoever took it goes on
+            self._take_held(answered=True)
 
     def _leave_exchange(self) -> Exchange | None:
         exchange, self._exchange = self._exchange, None
@@ -327,14 +351,9 @@ class ServerProtocol(Clocks):
         if not self.input_ended and not self.transport.is_closing():
             self.transport.write_eof()
             self.resume_reading()
-            self._timer = self.loop.call_later(self._limits.linger_s, self._close_now)
+            self._timer = self.loop.call_later(self._limits.linger_s, self.close_now)
         else:
-            self._close_now()
-
-    def _close_now(self) -> None:
-        self.stop_timer()
-        self._timer = self.loop.call_later(self._limits.stall_s, self.transport.abort)
-        self.transport.close()
+            self.close_now()
 
     def shutdown(self) -> None:
         """End this connection when its request is answered: the server stops. Called by uvicorn."""
@@ -342,10 +361,10 @@ class ServerProtocol(Clocks):
         exchange = self._exchange
         if exchange is None:
             if self._state is not _State.IGNORED:
-                self._close_now()
+                self.close_now()
         elif not exchange.end_stream():
             exchange.keep_alive = False
-            self._watch_silence()
+            self.watch_silence()
 
     # Clocks.
 
@@ -359,23 +378,4 @@ class ServerProtocol(Clocks):
         if self._held:
             self._refuse_head(408, "the request's headers did not come in time")
         else:
-            self._close_now()
-
-    def _watch_silence(self) -> None:
-        """End the answer if nothing moves: the client ended its side and may be gone, or we stop."""
-        if self._watch is not None:
-            self._watch.cancel()
-        if self._exchange is not None:
-            self._exchange.moving = False
-        self._watch = self.loop.call_later(self._limits.silence_s, self._look_for_silence)
-
-    def _look_for_silence(self) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            return
-        late = self.input_ended and self.loop.time() - self._input_ended_at > self._limits.patience_s
-        silent = not exchange.moving and not self.transport.get_write_buffer_size()
-        if silent if exchange.answer_begun else late:
-            self._close_now()
-        else:
-            self._watch_silence()
+            self.close_now()

@@ -80,6 +80,7 @@ class Proxy:
     results: list[Any] = field(default_factory=list)  # what `relay` returned or raised
     own: Callable[..., Awaitable[None]] | None = None  # answers instead of the relay
     asked: int = 0  # how often the application was
+    replies_at_once: bool = False  # with the target, instead of forwarding
 
     clients: list[Peer] = field(default_factory=list)
 
@@ -96,7 +97,10 @@ class Proxy:
         return self.results.pop(0)
 
     def at_once(self, exchange: Exchange) -> bool:
-        """Forward as a manager does what needs no waiting."""
+        """Answer or forward as a manager does what needs no waiting."""
+        if self.replies_at_once:
+            exchange.answer_at_once(200, b"", exchange.request.target)
+            return True
         if self.own is not None or self.options.upgrade or self.options.finish or self.options.body is not None:
             return False
         return exchange.relay_at_once(self.pool, exchange.request.target, self.options, self.results.append)

@@ -46,6 +46,17 @@ async def test_application_is_not_asked(proxy: Proxy, request_: bytes) -> None:
     assert (proxy.asked, proxy.engine.connections) == (1, 1)
 
 
+async def test_many_behind_each_other(proxy: Proxy) -> None:
+    """Any number of requests may come in one piece; each is answered, in order."""
+    proxy.replies_at_once = True
+    client = await proxy.connect()
+    await client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(3000)))
+    for number in range(3000):
+        assert await client.head() == b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(f"/{number}")
+        assert await client.exactly(len(f"/{number}")) == b"/%d" % number
+    assert proxy.asked == 0
+
+
 async def test_bodies_wait_for_the_application(proxy: Proxy) -> None:
     """What has a body is the application's to forward."""
     proxy.engine.script = answer_ok

@@ -203,6 +203,26 @@ async def test_absolute_form_and_leading_empty_lines(proxy: Proxy) -> None:
     assert seen == [b"/v1.47/info?a=b", b"/"]
 
 
+async def test_empty_lines_cost_nothing(proxy: Proxy) -> None:
+    """Megabytes of empty lines in front of a request hold up nobody."""
+    proxy.replies_at_once = True
+    client = await proxy.connect()
+    await client.send(b"\r\n" * 2_000_000 + GET + b"\r\n")
+    assert (await client.answer())[0] == 200
+
+
+async def test_empty_lines_gain_no_time(start: Start) -> None:
+    """A client that sends nothing else is idle."""
+    proxy = await start(limits=Limits(keep_alive_s=0.3))
+    client = await proxy.connect()
+    async with asyncio.timeout(GUARD_S):
+        with contextlib.suppress(ConnectionError):
+            while not client.reader.at_eof():
+                await client.send(b"\r\n")
+                await asyncio.sleep(0.02)
+    assert await client.rest() == b""
+
+
 async def test_head_byte_by_byte(proxy: Proxy) -> None:
     """How a request is cut into packets makes no difference."""
     proxy.engine.script = answer_ok
