@@ -8,7 +8,7 @@ PACKAGES := tests/hosts/packages.sh
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test fast lint format bench bench-large bench-scheduling bench-check fuzz clean engines
+.PHONY: help demo demo-stop test fast chaos lint format bench bench-large bench-scheduling bench-check fuzz clean engines
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -20,11 +20,15 @@ demo-stop: ## end the demo; nothing of it stays
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m tests.hosts.demo down; fi
 
 test: $(VENV)/ready ## run everything: lint, and all tests in groups side by side (root)
-	@$(PACKAGES) engines stores image
+	@$(PACKAGES) engines stores image chaos
 	@$(PYTHON) -m tests.run
 
 fast: lint ## run lint and the tests that need no engines and no stores
-	@$(PYTHON) -m pytest -q -m "not engines and not image and not stores"
+	@$(PYTHON) -m pytest -q -m "not engines and not image and not stores and not chaos"
+
+chaos: $(VENV)/ready ## let faults befall real engines, managers and a store: make chaos SECONDS=600 SEED=1 STORE=etcd (root)
+	@$(PACKAGES) engines stores chaos
+	@$(PYTHON) -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE))
 
 lint: $(VENV)/ready ## check style and types
 	@$(PYTHON) -m ruff check .

@@ -85,7 +85,7 @@ def claimed(items: Sequence[pytest.Item], directory: Path) -> Iterator[pytest.It
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    needed = any(item.get_closest_marker("engines") or item.get_closest_marker("image") for item in session.items)
+    needed = any(item.get_closest_marker(mark) for mark in ("engines", "image", "chaos") for item in session.items)
     if not needed or sandbox.is_inside() or config.option.collectonly or session.testsfailed:
         return
     try:

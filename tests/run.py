@@ -87,13 +87,14 @@ def make_groups(claims: Path) -> list[Group]:
     fetched = Group("engines and stores of other releases", [sys.executable, "-m", "tests.hosts.suites"])
     base = Group("base of the image", [sys.executable, "-m", "tests.hosts.base_image"])
     groups = [Group("lint", ["make", "--no-print-directory", "lint"]), fetched, base]
+    groups += [Group("chaos", [*IN_SANDBOX, *PYTEST, "-m", "chaos"], after=[fetched])]  # long, and mostly waits
     pytest = [*IN_SANDBOX, *PYTEST, "-m", "engines and not image", f"--share={make_directory(claims, 'engines')}"]
     groups += [Group(f"with engines {number}", pytest, after=[fetched]) for number in range(1, ENGINE_SHARES + 1)]
     pytest = [*PYTEST, "-m", "stores", f"--share={make_directory(claims, 'stores')}"]
     stores = [Group(f"with stores {number}", pytest, after=[fetched]) for number in range(1, STORE_SHARES + 1)]
     # Those with stores look at times to live, and have to be on time: what need not run beside them waits.
     image = Group("of the image", [*IN_SANDBOX, *PYTEST, "-m", "image"], after=[base, *stores])
-    rest = Group("the rest", [*PYTEST, "-m", "not engines and not image and not stores"], after=stores)
+    rest = Group("the rest", [*PYTEST, "-m", "not engines and not image and not stores and not chaos"], after=stores)
     groups += [*stores, image, rest]
     return groups
 

@@ -82,6 +82,11 @@ class Engine:
         return self.directory / "docker.sock"
 
     @property
+    def runs(self) -> bool:
+        """Whether it is on."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> str:
         """What dockerd wrote."""
         return (self.directory / "log").read_text(errors="replace")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what this machine lacks of: packages.sh python|engines|stores|image|benchmarks...
+# Install what this machine lacks of: packages.sh python|engines|stores|image|chaos|benchmarks...
 # Debian 12 or later, as root. Says nothing and needs no network when all is there.
 set -eu
 
@@ -33,6 +33,9 @@ for kind in "$@"; do
         want etcd-server test -x /usr/bin/etcd
         want default-jre-headless java -version
         want libzookeeper-java test -e /usr/share/java/zookeeper.jar
+        ;;
+    chaos) # a clock of its own for each manager
+        want libfaketime sh -c 'ls /usr/lib/*/faketime/libfaketimeMT.so.1'
         ;;
     image) # what its base is made with
         want debootstrap debootstrap --version

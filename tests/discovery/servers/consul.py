@@ -23,9 +23,14 @@ class Consul(Store):
     ttl_s = 2.0
 
     def __init__(
-        self, directory: Path, *, certificates: Certificates | None = None, session_ttl_min: str = "1s"
+        self,
+        directory: Path,
+        *,
+        certificates: Certificates | None = None,
+        session_ttl_min: str = "1s",
+        host: str = "127.0.0.1",
     ) -> None:
-        """Lay it out in `directory`; nothing runs yet.
+        """Lay it out in `directory`; nothing runs yet. `host`: where it listens.
 
         `session_ttl_min` is the floor of sessions, half that of our TTLs; "" leaves it at consul's 10s.
         """
@@ -35,12 +40,13 @@ class Consul(Store):
         self._port = free_port()
         self.master = str(uuid.uuid4()) if certificates else ""
         """A token with all rights; empty without access control."""
-        self.address = f"127.0.0.1:{self._port}"
+        self.address = f"{host}:{self._port}"
         self.options: Mapping[str, str] = {}
         config = {
             "server": True,
             "bootstrap_expect": 1,
             "bind_addr": "127.0.0.1",
+            "client_addr": host,
             "data_dir": str(self._data),
             "disable_update_check": True,
             "node_name": "one",

@@ -1,6 +1,7 @@
 """Real etcd servers, spoken to by the tests through etcd's JSON gateway or its v2 API: not by what is tested."""
 
 import base64
+import shutil
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,25 +35,27 @@ class Etcd(Store):
         demands_password: bool = False,
         peers: Sequence[str] = (),
         more: Sequence[str] = (),
+        host: str = "127.0.0.1",
     ) -> None:
         """Choose its port; nothing runs yet. `peers`: where the members of a cluster talk, this one first.
 
-        `more`: further arguments.
+        `more`: further arguments. `host`: where it listens.
         """
         directory.mkdir(parents=True, exist_ok=True)
         scheme = "https" if certificates else "http"
         port = free_port()
-        self.address = f"127.0.0.1:{port}"
+        self.address = f"{host}:{port}"
         self.options = {"etcd.api": api} if api else {}
         self._speaks_v2 = api == "v2"
         self._demands_password = demands_password
         self._token = ""
         peers = peers or [f"http://127.0.0.1:{free_port()}"]
         cluster = ",".join(f"{peer.rpartition(':')[2]}={peer}" for peer in peers)
+        self._data = directory / "data"
         command: list[str | Path] = [
             program,
             "--data-dir",
-            directory / "data",
+            self._data,
             "--logger",
             "zap",
             "--log-level",
@@ -104,6 +107,10 @@ class Etcd(Store):
     def kill(self) -> None:
         """End it by SIGKILL."""
         self._process.kill()
+
+    def wipe(self) -> None:
+        """Forget all data; to be called while it is down."""
+        shutil.rmtree(self._data)
 
     def close(self) -> None:
         """End it for good."""

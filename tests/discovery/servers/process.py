@@ -89,6 +89,10 @@ class Store(ABC):
         """End it by SIGKILL; its data stay."""
 
     @abstractmethod
+    def wipe(self) -> None:
+        """Forget all data; to be called while it is down."""
+
+    @abstractmethod
     def freeze(self) -> None:
         """Let it hang with open connections."""
 

@@ -29,13 +29,14 @@ class Zookeeper(Store):
     scheme = "zk"
     ttl_s = 3.0
 
-    def __init__(self, directory: Path, *, certificates: Certificates | None = None) -> None:
-        """Lay it out in `directory`; nothing runs yet."""
+    def __init__(self, directory: Path, *, certificates: Certificates | None = None, host: str = "127.0.0.1") -> None:
+        """Lay it out in `directory`; nothing runs yet. `host`: where it listens, in the clear."""
         directory.mkdir(parents=True)
         self._certificates = certificates
         self._data = directory / "data"
+        self._host = host
         self._port = free_port()
-        self.address = f"127.0.0.1:{self._port}"
+        self.address = f"{host}:{self._port}"
         self.options: Mapping[str, str] = {}
         config = {
             "dataDir": self._data,
@@ -44,7 +45,7 @@ class Zookeeper(Store):
             "admin.enableServer": "false",
         }
         if certificates is None:
-            config |= {"clientPort": self._port, "clientPortAddress": "127.0.0.1"}
+            config |= {"clientPort": self._port, "clientPortAddress": host}
         else:
             client, server = certificates.client, certificates.server
             (directory / "server.pem").write_bytes(server.key.read_bytes() + server.cert.read_bytes())
@@ -89,7 +90,7 @@ class Zookeeper(Store):
         # It listens before it serves, and a client that connects then waits in vain.
         with socket.socket() as probe:
             probe.settimeout(5)
-            if probe.connect_ex(("127.0.0.1", self._port)) != 0:
+            if probe.connect_ex((self._host, self._port)) != 0:
                 return False
             if self._certificates:
                 return True

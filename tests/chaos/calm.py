@@ -1,0 +1,144 @@
+"""What must be true once all faults are mended: the managers' picture, the ledger, and that everything works."""
+
+import contextlib
+import http.client
+import io
+import tarfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from tests.chaos.clients import Client
+from tests.chaos.ledger import Fate, Ledger
+from tests.chaos.stand import Listed, Stand, listed
+from tests.chaos.watching import read_all
+from tests.hosts.engine import Engine
+from tests.hosts.fleet import at_once
+from tests.hosts.manager import Manager
+
+CALM_S = 30.0
+"""Within this time of quiet the picture is that of the engines: promised, and no matter of the machine's speed."""
+POLL_S = 0.5
+UP_S = 120.0  # a guard: daemons that start on a busy machine
+
+
+def wait_until_up(stand: Stand) -> None:
+    """Return when every engine, every manager and the store answer by themselves. Raises AssertionError."""
+    end = time.monotonic() + UP_S
+    at_once(engine.wait for engine in stand.engines)
+    while not all(does_answer(manager) for manager in stand.managers):
+        assert time.monotonic() < end, "a manager does not answer"
+        time.sleep(POLL_S)
+
+
+def does_answer(manager: Manager) -> bool:
+    """Say whether a manager serves at all."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return manager.request("GET", "/_ping", timeout_s=2)[0] == http.client.OK
+    return False
+
+
+def settle(stand: Stand, ledger: Ledger) -> float:
+    """Return after how many seconds of quiet all was as it must be; what is not after CALM_S is violated."""
+    begun = time.monotonic()
+    while True:
+        truth = read_all(stand)
+        found = [f"engine {engine.name} does not answer" for engine in stand.engines if engine.name not in truth]
+        found += ledger.problems(truth)
+        for manager in stand.managers:
+            found += wrong_picture(stand, manager, truth)
+        took_s = time.monotonic() - begun
+        if not found:
+            return took_s
+        if took_s > CALM_S:
+            for each in found:
+                ledger.violate(f"after {took_s:.0f} s of quiet: {each}")
+            return took_s
+        time.sleep(POLL_S)
+
+
+def wrong_picture(stand: Stand, manager: Manager, truth: Mapping[str, Sequence[Listed]]) -> list[str]:
+    """Return in what a manager's picture differs from what the engines hold: its own, and what `ps` through it says."""
+    try:
+        status, body = manager.request("GET", "/containers/json?all=1", timeout_s=CALM_S)
+        if status != http.client.OK:
+            return [f"{manager.address} answers {status} to ps: {body.decode(errors='replace')[:200]}"]
+        states = manager.states()
+        counted = manager.get_json("/info")["Containers"]
+    except (OSError, http.client.HTTPException, AssertionError) as error:
+        return [f"{manager.address} does not answer: {error!r}"]
+    held = Counter((each.id, each.key, each.name, each.state) for found in truth.values() for each in found)
+    shown = Counter((each.id, each.key, each.name, each.state) for each in listed(body))
+    found = [f"{manager.address} shows {each}" for each in shown - held]
+    found += [f"{manager.address} does not show {each}" for each in held - shown]
+    if states.count("Healthy") != len(stand.engines):
+        found.append(f"{manager.address} has engines that are {', '.join(states)}")
+    if counted != held.total():
+        found.append(f"{manager.address} counts {counted} containers, and there are {held.total()}")
+    return found
+
+
+def check_execs(stand: Stand, ledger: Ledger, truth: Mapping[str, Sequence[Listed]]) -> None:
+    """See that each exec was done once if its client was told so, and else at most once."""
+    engines = {engine.name: engine for engine in stand.engines}
+    records = {record.key: record for record in ledger.records() if record.execs and not record.moves}
+    for name, containers in truth.items():
+        for each in containers:
+            if (record := records.get(each.key)) is not None:
+                written = Counter(read_file(engines[name], each.id).split())
+                for word, fate in record.execs.items():
+                    if written[word] > 1 or (written[word] == 0 and fate is Fate.DONE):
+                        ledger.violate(f"exec {word} was done {written[word]} times, and its client was told: {fate}")
+
+
+def read_file(engine: Engine, container: str) -> str:
+    """Return what the execs of a container have written."""
+    status, body = engine.request("GET", f"/containers/{container}/archive?path=/ledger")
+    if status != http.client.OK:
+        return ""
+    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+        member = tar.extractfile("ledger")
+        return member.read().decode() if member else ""
+
+
+def clean_up(stand: Stand, ledger: Ledger, client: Client, truth: Mapping[str, Sequence[Listed]]) -> None:
+    """Remove through the managers what no client counts on, and what moves: of that there would be ever more."""
+    records = {record.key: record for record in ledger.records()}
+    doomed = [records[each.key] for containers in truth.values() for each in containers]
+    for number, record in enumerate(doomed):
+        if record.moves or not record.is_there:
+            record.id = record.id or next(
+                each.id for found in truth.values() for each in found if each.key == record.key
+            )
+            client.remove(stand.managers[number % len(stand.managers)], record)
+
+
+def work(stand: Stand, client: Client) -> None:
+    """Do everything at each manager: `client` demands that it works."""
+    for number, manager in enumerate(stand.managers):
+        record = client.create(manager, named=number % 2 == 0)
+        if not record.is_there:
+            continue
+        path = f"/containers/{record.id}"
+        client.execute(manager, record)
+        for operation in ("kill", "start"):
+            client.ask(manager, operation, "POST", f"{path}/{operation}")
+        for operation, what in (("inspect", "json"), ("top", "top"), ("logs", "logs?stdout=1")):
+            client.ask(manager, operation, "GET", f"{path}/{what}")
+        client.remove(manager, record)
+
+
+def crashes(manager: Manager, *, since: int) -> tuple[list[str], int]:
+    """Return the tracebacks in a manager's log from its byte `since` on, and where the log ends."""
+    log = (manager.directory / "log").read_bytes()
+    text = log[since:].decode(errors="replace")
+    return [text[max(0, at - 500) : at + 3000] for at in occurrences(text, "Traceback")], len(log)
+
+
+def occurrences(text: str, word: str) -> list[int]:
+    """Return where `word` stands in `text`."""
+    found, at = [], text.find(word)
+    while at >= 0:
+        found.append(at)
+        at = text.find(word, at + 1)
+    return found
