@@ -8,7 +8,7 @@ PACKAGES := tests/hosts/packages.sh
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test fast chaos lint format bench bench-large bench-scheduling bench-check fuzz clean engines
+.PHONY: help demo demo-stop test fast chaos lint format bench bench-large bench-scheduling bench-check fuzz soak clean engines
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,6 +58,9 @@ bench-check: $(VENV)/ready ## measure, and fail if a row is 25 % worse against t
 
 fuzz: $(VENV)/ready ## search each parser for what breaks it, SECONDS=60 for each
 	@$(PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),60)
+
+soak: $(VENV)/ready ## load one manager with a million requests, and see that it keeps nothing of them
+	@$(PYTHON) -m benchmarks.soak
 
 clean: demo-stop ## remove what was built, fetched and cached
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist /var/cache/swarmproxy-tests

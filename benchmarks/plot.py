@@ -1,4 +1,4 @@
-"""Lines over two logarithmic axes as an SVG that is readable on light and on dark pages."""
+"""Lines over two axes as an SVG that is readable on light and on dark pages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def draw(
     y_label: str,
     goals: Mapping[str, Point] | None = None,
 ) -> str:
-    """Return the drawing of `lines`, by name, in the order given. All values must be above 0.
+    """Return the drawing of `lines`, by name, in the order given, over logarithmic axes. All values must be above 0.
 
     `goals` are single points that are not to be passed.
     """
@@ -47,17 +47,42 @@ def draw(
     points = [point for line in lines.values() for point in line] + list(goals.values())
     x_axis = _Axis([x for x, _ in points], LEFT, WIDTH - RIGHT)
     y_axis = _Axis([y for _, y in points], HEIGHT - BOTTOM, TOP, whole_decades=True)
+    marks = sorted({x for line in lines.values() for x, _ in line})
+    return _draw(title, lines, x_axis, y_axis, marks, y_axis.decades(), x_label=x_label, y_label=y_label, goals=goals)
+
+
+def draw_linear(title: str, lines: Mapping[str, Sequence[Point]], *, x_label: str, y_label: str) -> str:
+    """Return the drawing of `lines`, by name, in the order given, over axes that begin at 0."""
+    points = [point for line in lines.values() for point in line]
+    x_axis = _LinearAxis([x for x, _ in points], LEFT, WIDTH - RIGHT)
+    y_axis = _LinearAxis([y for _, y in points], HEIGHT - BOTTOM, TOP)
+    marks = (x_axis.marks(), y_axis.marks())
+    return _draw(title, lines, x_axis, y_axis, *marks, x_label=x_label, y_label=y_label, goals={})
+
+
+def _draw(
+    title: str,
+    lines: Mapping[str, Sequence[Point]],
+    x_axis: _Axis | _LinearAxis,
+    y_axis: _Axis | _LinearAxis,
+    x_marks: Sequence[float],
+    y_marks: Sequence[float],
+    *,
+    x_label: str,
+    y_label: str,
+    goals: Mapping[str, Point],
+) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{escape(title)}</title>",
         f"<style>{STYLE}</style>",
         f'<text class="title" x="{LEFT}" y="24">{escape(title)}</text>',
     ]
-    for value in sorted({x for line in lines.values() for x, _ in line}):
+    for value in x_marks:
         at = x_axis.at(value)
         parts.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         parts.append(f'<text x="{at}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{value:,.0f}</text>')
-    for value in y_axis.decades():
+    for value in y_marks:
         at = y_axis.at(value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{at + 4}" text-anchor="end">{value:g}</text>')
@@ -99,3 +124,20 @@ class _Axis:
     def decades(self) -> list[float]:
         first, last = math.ceil(self._low), math.floor(self._low + self._span)
         return [10.0**power for power in range(first, last + 1)]
+
+
+class _LinearAxis:
+    """Where values stand on an axis from 0, at `begin`, to a little more than the largest, at `end`, in pixels."""
+
+    def __init__(self, values: Sequence[float], begin: float, end: float) -> None:
+        most = max(values) or 1.0
+        decade = 10.0 ** math.floor(math.log10(most))
+        self._step = next(share * decade for share in (0.1, 0.2, 0.5, 1.0, 2.0) if most <= 6 * share * decade)
+        self._most = self._step * math.ceil(most / self._step)
+        self._begin, self._length = begin, end - begin
+
+    def at(self, value: float) -> float:
+        return round(self._begin + value / self._most * self._length, 1)
+
+    def marks(self) -> list[float]:
+        return [self._step * number for number in range(round(self._most / self._step) + 1)]

@@ -1,0 +1,1 @@
+"""A long load on one manager, to see that it keeps nothing of what is over: `make soak`."""
