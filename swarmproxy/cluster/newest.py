@@ -97,9 +97,14 @@ class Newest:
             del self._blocks[following], self._lasts[at]
 
     def touch(self, container: Container) -> None:
-        """Take note that something about `container`, which must be there, looks different now."""
-        self._sort_in()
-        self._blocks[bisect.bisect_left(self._lasts, order(container))].kept.clear()
+        """Take note that something about `container`, which must be there, looks different now.
+
+        Of one without a place nothing has been made yet: all containers of an engine are touched when it becomes
+        healthy, and to sort them in then would place those of a start one by one.
+        """
+        at = bisect.bisect_left(self._lasts, order(container))
+        if at < len(self._blocks):
+            self._blocks[at].kept.clear()
 
     def blocks(self, after: Key | None = None) -> Iterator[Block]:
         """Yield the blocks from the one that holds the first key behind `after` on.

@@ -9,12 +9,13 @@ from tests.cluster.members import container, member
 
 ENGINE = member(0)
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["put", "remove", "touch"]), st.integers(0, 30), st.integers(0, 3)), max_size=80
+    st.tuples(st.sampled_from(["put", "remove", "touch"]), st.integers(0, 30), st.integers(0, 3), st.booleans()),
+    max_size=80,
 )
 
 
 @given(STEPS, st.integers(2, 6))
-def test_any_history(steps: list[tuple[str, int, int]], most: int) -> None:
+def test_any_history(steps: list[tuple[str, int, int, bool]], most: int) -> None:
     """After any history the rows are those that were put and not removed, in order, in blocks that are not too long.
 
     What was kept of a block is what would be made of it now.
@@ -22,7 +23,7 @@ def test_any_history(steps: list[tuple[str, int, int]], most: int) -> None:
     newest = Newest(most=most)
     rows: dict[str, Located] = {}
     looks: dict[str, int] = {}
-    for what, number, created in steps:
+    for what, number, created, is_looked_at in steps:
         each = container(f"{number:02}", created=created)
         known = rows.get(each.id)
         if what == "put":
@@ -38,7 +39,7 @@ def test_any_history(steps: list[tuple[str, int, int]], most: int) -> None:
         elif known is not None:
             looks[each.id] = looks.get(each.id, 0) + 1
             newest.touch(known.container)
-        for block in newest.blocks():
+        for block in newest.blocks() if is_looked_at else ():
             made = [(id(row), looks.get(row.container.id)) for row in block.rows]
             assert 0 < len(made) <= most
             assert block.kept.setdefault("made", made) == made
