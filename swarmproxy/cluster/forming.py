@@ -16,6 +16,7 @@ import msgspec
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.parting import Parting, let_go, take_apart
+from swarmproxy.cluster.promotions import Promotions
 from swarmproxy.cluster.swarm_control import change_node, list_nodes, read_anew, read_tokens
 from swarmproxy.cluster.swarms import Swarm, part_of
 from swarmproxy.engine.engine import Engine, State
@@ -64,6 +65,7 @@ class Forming:
         self._leads = leads
         self._managers = managers
         self._after_s = after_s
+        self._promotions = Promotions(cluster)
         self._parting = Parting(cluster, after_s=after_s)
         self._lock = asyncio.Lock()  # one forms, looks or takes apart at a time
         self._wake = asyncio.Event()
@@ -176,6 +178,7 @@ class Forming:
         swarm = swarms.the_one()
         if not swarm.managers:
             raise Unavailable(f"nobody can join the swarm of {swarm.title}: none of the nodes manages it")
+        await self._promotions.settle()
         newcomers = [each for each in self._cluster.healthy() if _is_free(each) and self._may_join(each)]
         parted = self._parting.due()
         now = asyncio.get_running_loop().time()
@@ -271,6 +274,7 @@ class Forming:
             part = part_of(engine)
             if part is not None and self._leads():
                 await change_node(self._cluster.swarms, by_id[part.node_id], Role="manager")
+                self._promotions.note(engine, part.node_id)
                 log.info("node promoted to a manager of the swarm", extra={"engine": engine.name})
 
     async def _have_strays_leave(self, swarm: Swarm, listed: Collection[str], now: float) -> None:

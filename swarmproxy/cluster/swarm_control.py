@@ -18,7 +18,7 @@ from swarmproxy.errors import Conflict, EngineError, NoSwarm, ProtocolViolation
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.swarm import LOCKED, Reserved, reservations
-from swarmproxy.model.swarm_node import JoinTokens, SwarmNode, SwarmTokens
+from swarmproxy.model.swarm_node import JoinTokens, SwarmNode, SwarmTokens, UnlockKey
 from swarmproxy.wire.fetch import Answer
 
 T = TypeVar("T")
@@ -52,6 +52,11 @@ async def find_node(swarms: Swarms, node_id: str) -> SwarmNode | None:
 async def read_tokens(swarms: Swarms) -> JoinTokens:
     """Return what lets engines join now: read each time, since operators rotate them. Raises as `list_nodes`."""
     return _decoded(await _ask(swarms, "GET", "/swarm"), SwarmTokens).tokens
+
+
+async def read_unlock_key(swarms: Swarms) -> str:
+    """Return what unlocks managers of the swarm; empty if it does not lock them. Raises as `list_nodes`."""
+    return _decoded(await _ask(swarms, "GET", "/swarm/unlockkey"), UnlockKey).key
 
 
 async def change_node(swarms: Swarms, node: SwarmNode, **changes: str) -> None:

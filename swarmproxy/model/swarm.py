@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 INACTIVE = "inactive"
 ACTIVE = "active"
 LOCKED = "locked"
+ERROR = "error"
 
 # What an engine says when it did not even begin with a request, since it could not have decided anything.
 # Source: moby, daemon/cluster/errors.go and cluster.go; swarmkit, manager/state/raft/raft.go.

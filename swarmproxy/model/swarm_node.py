@@ -63,3 +63,12 @@ class SwarmTokens(msgspec.Struct, frozen=True):
     """What we read of `/swarm`."""
 
     tokens: JoinTokens = msgspec.field(name="JoinTokens")
+
+
+class UnlockKey(msgspec.Struct, frozen=True):
+    """The body of `/swarm/unlockkey`. Never logged or kept, either."""
+
+    key: str = msgspec.field(name="UnlockKey", default="")
+
+    def __repr__(self) -> str:
+        return "UnlockKey(...)"

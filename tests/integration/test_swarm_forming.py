@@ -45,13 +45,15 @@ def states(engines: list[Engine]) -> set[str]:
 
 
 def roles(engine: Engine) -> dict[str, str]:
-    """Return each node of the swarm, as a manager of it tells: role, and state unless it is ready."""
-    return {
-        each["Description"].get("Hostname", ""): " ".join(
-            [each["Spec"]["Role"], *([each["Status"]["State"]] if each["Status"]["State"] != "ready" else [])]
-        )
-        for each in engine.get_json("/nodes")
-    }
+    """Return each node of the swarm, as a manager of it tells: role, and what keeps it from playing that."""
+    return {each["Description"].get("Hostname", ""): role(each) for each in engine.get_json("/nodes")}
+
+
+def role(node: dict[str, Any]) -> str:
+    is_manager, state = node["Spec"]["Role"] == "manager", node["Status"]["State"]
+    reached = node.get("ManagerStatus", {}).get("Reachability")  # of a manager that takes part, not one that is to be
+    unready = [state] if state != "ready" else [f"{reached}"] if is_manager and reached != "reachable" else []
+    return " ".join([node["Spec"]["Role"], *unready])
 
 
 def post(host: Manager | Engine, path: str, **body: object) -> tuple[int, Any]:
