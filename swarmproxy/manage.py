@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -18,6 +19,7 @@ from discovery import Backend, DiscoveryError, DiscoveryRefusedError, Keeper, op
 from discovery.election import Election
 from swarmproxy import __version__, certificates, errors, process
 from swarmproxy.api import app as api
+from swarmproxy.api.guard import Guard
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
 from swarmproxy.cluster.explaining import Explainer
@@ -38,6 +40,7 @@ from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
 from swarmproxy.monitoring.journals import joined
 from swarmproxy.monitoring.metrics import Metrics
+from swarmproxy.policy_file import read_policy
 from swarmproxy.reloading import Reloader, reload_on_hangup
 from swarmproxy.scheduler.explanation import Explanation
 from swarmproxy.scheduler.filters import choose
@@ -132,16 +135,20 @@ async def _manage(settings: Settings) -> int:
         )
         journals.append(metrics.requests)
         sides.append(SideServer(metrics.app, settings.metrics_addr, tls=server_tls if settings.metrics_tls else None))
+    guard = Guard(front, cluster, read_policy(settings.policy)) if settings.policy is not None else None
+    first = guard or front
     server = Server(
-        front,
+        first,
         tls=server_tls,
         drain_timeout_s=settings.drain_timeout_s,
-        shortcut=front.at_once,
+        shortcut=first.at_once,
         journal=joined(journals),
     )
     reloaders = [Reloader("certificates towards engines", contexts.renew)]
     if server_tls is not None:
         reloaders.append(Reloader("certificates towards clients", server_tls.renew))
+    if guard is not None and settings.policy is not None:
+        reloaders.append(Reloader("policy", functools.partial(_obey, guard, settings.policy)))
     if peer_tls is not None:
         reloaders.append(Reloader("certificates towards managers", peer_tls.renew))
     with listening(settings.hosts, settings.socket_group) as sockets, beside(sides):
@@ -191,6 +198,11 @@ async def _manage(settings: Settings) -> int:
             raise errors.ConfigError(str(_innermost(refusals))) from refusals
     log.info("swarmproxy has stopped")
     return 0
+
+
+def _obey(guard: Guard, path: Path) -> None:
+    """Decide by the policy as it is now. Raises ConfigError, and the former one stays."""
+    guard.obey(read_policy(path))
 
 
 def _pace(settings: Settings) -> Pace:

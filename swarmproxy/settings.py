@@ -89,6 +89,7 @@ class Settings:
     hosts: tuple[Listen, ...] = DEFAULT_HOSTS
     socket_group: str = ""  # owns unix sockets; empty: the group of this process
     tls: Tls | None = None  # None: listen in the clear
+    policy: Path | None = None  # the file that says who may do what; None: everybody may do everything
     engine_tls: Tls | None = None  # None: talk to engines in the clear
     discovery_options: Mapping[str, str] = field(default_factory=dict)
     heartbeat_s: float = 60.0

@@ -82,19 +82,14 @@ class Dispatch:
             version, path = apiversion.split_path(scope["path"])
             found = match(method, path)
             about.route, about.object = (found[0].kind, found[1]) if found is not None else kind_of(method, path)
-            if self._replica is not None and self._replica.passes_on(path) and method != "OPTIONS":
-                upgrade, endless = (found[0].upgrade, found[0].endless) if found is not None else (False, False)
-                exchange, target = exchange_of(scope), whole_target(scope)
-                if await self._replica.pass_on(exchange, target, upgrade=upgrade, endless=endless):
-                    return
+            if self.passes_on(method, path) and await self.pass_on(scope, method, path):
+                return
             asked_in = version or self._cluster.api_version()
             as_it_is = found is not None and (version is None or version >= found[0].as_it_is_from)
             if found is not None and as_it_is and await self._forwarder.forward(scope, asked_in, path, *found):
                 return
         except SwarmError as error:
-            log_refusal(scope, error)
-            later = [(b"retry-after", RETRY_AFTER_S)] if isinstance(error, Unavailable) else None
-            await self._reply(scope, status_of(error), body_of(error), JSON, send, later)
+            await self.refuse(scope, error, send)
             return
         if path == "/_ping" and method in ("GET", "HEAD"):
             await self._reply(scope, 200, b"OK", PLAIN, send, self._ping_headers())
@@ -107,6 +102,24 @@ class Dispatch:
                 await self._answer_with(endpoint, scope, receive, send)
             else:
                 await self._inner(scope, receive, self._with_headers(scope, send))
+
+    def passes_on(self, method: str, path: str) -> bool:
+        """Return whether the manager that leads is to answer a request for `path`, which has no version."""
+        return self._replica is not None and self._replica.passes_on(path) and method != "OPTIONS"
+
+    async def pass_on(self, scope: Message, method: str, path: str) -> bool:
+        """Have the leader answer; return False if this manager has become it meanwhile. Raises SwarmError."""
+        if self._replica is None:
+            return False
+        found = match(method, path)
+        upgrade, endless = (found[0].upgrade, found[0].endless) if found is not None else (False, False)
+        return await self._replica.pass_on(exchange_of(scope), whole_target(scope), upgrade=upgrade, endless=endless)
+
+    async def refuse(self, scope: Message, error: SwarmError, send: Send) -> None:
+        """Answer a request with `error`, of which nothing was done."""
+        log_refusal(scope, error)
+        later = [(b"retry-after", RETRY_AFTER_S)] if isinstance(error, Unavailable) else None
+        await self._reply(scope, status_of(error), body_of(error), JSON, send, later)
 
     async def _answer_with(self, endpoint: Endpoint, scope: Message, receive: Receive, send: Send) -> None:
         """Have one of our own functions answer, as the application would."""

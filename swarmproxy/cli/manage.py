@@ -35,6 +35,7 @@ manage = GoCommand(
         text("--replication-ttl", default="20s", help="time after which a silent leader is replaced"),
         advertise(),
         text("--state-file", help="file to keep drained nodes and their labels in, where there is no store for it"),
+        text("--policy", help="file that says who may do what (see `policy check`)"),
         flag("--tls", help="use TLS"),
         text("--tlscacert", help="trust only certificates that this CA signed"),
         text("--tlscert", help="path of the TLS certificate"),

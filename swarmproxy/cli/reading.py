@@ -25,6 +25,7 @@ from swarmproxy.cli.options import (
 from swarmproxy.durations import parse_duration
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.errors import ConfigError, DiscoveryError
+from swarmproxy.policy_file import read_policy
 from swarmproxy.settings import (
     DEFAULT_HOSTS,
     DEFAULT_NETWORKS,
@@ -82,6 +83,7 @@ class ManageFlags:
     replication_ttl: str
     advertise: str
     state_file: str
+    policy: str
     tls: bool
     tlsverify: bool
     tlscacert: str
@@ -158,6 +160,7 @@ def read_settings(
         state_file=_state_file(flags),
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
         socket_group=_group(flags.socket_group),
+        policy=_policy(flags.policy),
         drain_timeout_s=_drain_timeout(flags.drain_timeout),
         metrics_addr=_metrics_addr(flags, tls),
         metrics_tls=flags.metrics_tls,
@@ -353,6 +356,14 @@ def _group(name: str) -> str:
         except KeyError as error:
             raise ConfigError(f'--socket-group: there is no group "{name}"') from error
     return name
+
+
+def _policy(text: str) -> Path | None:
+    """Return the file of the policy, which is right now. Raises ConfigError with all that is wrong in it."""
+    path = _path(text)
+    if path is not None:
+        read_policy(path)
+    return path
 
 
 def _drain_timeout(text: str) -> float:

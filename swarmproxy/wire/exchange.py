@@ -39,6 +39,7 @@ class ClientConnection(asyncio.Protocol):
     write_paused: bool  # the client does not keep up
     input_ended: bool  # the client sends no more: it is gone, or has ended its side on purpose
     stall_s: float  # so long may a peer take none of the bytes written to it
+    known: object = None  # what the application has found out of the client, for the next request
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
@@ -83,8 +84,10 @@ class AsgiExchange:
         "_waiter",
         "_write_waiter",
         "about",
+        "adapt",
         "answer_begun",
         "answer_ended",
+        "asker",
         "begun_at",
         "body_complete",
         "body_read",
@@ -115,6 +118,8 @@ class AsgiExchange:
         self.received_bytes = 0  # of the body, and of the stream that the connection may become
         self.sent_bytes = 0  # likewise; of chunks that pass unchanged with what frames them
         self.about = About()
+        self.asker: object = None  # as `ClientConnection.known`, of this request
+        self.adapt: Callable[[int, bytes], bytes] | None = None  # what a whole answer becomes, by status and body
         self._request_id = ""
         self._body = bytearray()
         self._body_told = False  # the application has read all of it
@@ -267,6 +272,8 @@ class AsgiExchange:
             return
         if self.answer_begun:
             raise RuntimeError("the request is answered already")
+        if self.adapt is not None:
+            body = self.adapt(status, body)
         self.moving = self.answer_begun = True
         self.status = status
         if not self.body_complete:

@@ -34,7 +34,7 @@ class RelayOptions:
     `on_head`: called with the engine's status before anything goes to the client.
     `headers`: added to the client's answer, in the place of the engine's of the same name.
     `request_lines`: added to the request's head as they are.
-    `holds`: whether an answer with this status is kept from the client, and raised as a Held.
+    `holds`: whether an answer with this status is kept from the client, and raised as a Held with `held_bytes` at most.
     """
 
     upgrade: bool = False
@@ -46,6 +46,7 @@ class RelayOptions:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     request_lines: bytes = b""
     holds: Callable[[int], bool] | None = None
+    held_bytes: int = 64 * 1024
 
 
 class Forwarding(AnswerReader):

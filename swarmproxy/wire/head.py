@@ -5,7 +5,7 @@ same fields, so parsed fields are kept by their bytes (never those that carry cr
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -165,6 +165,19 @@ def parse_answer(head: bytes) -> AnswerHead:
             _kept_answers.clear()
         _kept_answers[head] = answer
     return answer
+
+
+def changed(fields: Fields, *, without: frozenset[bytes], more: Headers = (), length: int | None = None) -> Fields:
+    """Return `fields` less those named in `without` (lower case), with `more`, and with a body of `length` if given."""
+    end_to_end = (*(pair for pair in fields.end_to_end if pair[0].lower() not in without), *more)
+    return replace(
+        fields,
+        headers=(*(pair for pair in fields.headers if pair[0] not in without), *more),
+        end_to_end=end_to_end,
+        lines=b"".join([b"%s: %s\r\n" % pair for pair in end_to_end]),
+        length=fields.length if length is None else length,
+        chunked=fields.chunked if length is None else False,
+    )
 
 
 def framing_line(fields: Fields) -> bytes:

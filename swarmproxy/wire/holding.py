@@ -9,16 +9,15 @@ from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import AnswerHead
 from swarmproxy.wire.pool import EngineConnection
 
-MAX_HELD_BYTES = 64 * 1024
-
 
 class Held(Exception):
     """An answer of which nothing went to the client: it may still have any other."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, lines: bytes) -> None:
         super().__init__(f"the engine answered {status}")
         self.status = status
-        self.body = body  # its first `MAX_HELD_BYTES`
+        self.body = body  # as much of it as `RelayOptions.held_bytes` says
+        self.lines = lines  # the headers that pass on
 
 
 class Holding(Forwarding):
@@ -47,7 +46,7 @@ class Holding(Forwarding):
             super().bytes_received(pieces)
             return
         for piece in pieces:
-            self._held += piece[: MAX_HELD_BYTES - len(self._held)]
+            self._held += piece[: self._options.held_bytes - len(self._held)]
 
     def answer_ended(self, *, reusable: bool) -> None:
         """Hand over what was kept."""
@@ -59,7 +58,7 @@ class Holding(Forwarding):
         else:
             self.connection.close()
         self._stop_timers()
-        self._settle(Held(self.head.status, bytes(self._held)))
+        self._settle(Held(self.head.status, bytes(self._held), self.head.fields.lines))
 
     def answer_failed(self, error: EngineUnreachable) -> None:
         """Fail without a word to the client if nothing went there."""

@@ -3,19 +3,23 @@
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import msgspec
 
 from swarmproxy.errors import EngineUnreachable, TooLarge
 from swarmproxy.wire.exchange import AsgiExchange, ClientConnection
 from swarmproxy.wire.forward import Forwarding, RelayOptions
 from swarmproxy.wire.framing import Piece
-from swarmproxy.wire.head import RequestHead
-from swarmproxy.wire.holding import Holding
+from swarmproxy.wire.head import Fields, RequestHead, changed
+from swarmproxy.wire.holding import Held, Holding
 from swarmproxy.wire.pool import Pool
 
 __all__ = ["DEFAULT", "Exchange", "RelayOptions", "Shortcut"]
 
 DEFAULT = RelayOptions()
 MAX_UPGRADE_BODY_BYTES = 1024 * 1024
+MAX_ADAPTED_BYTES = 64 * 1024 * 1024
 Shortcut = Callable[["Exchange"], bool]
 """Forwards a request without body at once, by `Exchange.relay_at_once`, or returns False: the application answers."""
 
@@ -44,6 +48,19 @@ class Exchange(AsgiExchange):
         afterwards a failure aborts the client's connection. Raises TooLarge if a request to upgrade has a
         body over `MAX_UPGRADE_BODY_BYTES`, and Held as `RelayOptions.holds` says: it may be relayed once more then.
         """
+        if self.adapt is None or options.upgrade:
+            return await self._relay(pool, target, options)
+        try:
+            return await self._relay(pool, target, replace(options, holds=_every, held_bytes=MAX_ADAPTED_BYTES))
+        except Held as held:
+            if options.holds is not None and options.holds(held.status):
+                raise
+            if len(held.body) >= MAX_ADAPTED_BYTES:
+                raise TooLarge("the answer is too large to be looked through") from held
+            self.answer_at_once(held.status, held.lines, held.body)
+            return held.status
+
+    async def _relay(self, pool: Pool, target: bytes, options: RelayOptions) -> int:
         if self.answer_begun or self._forward is not None:
             raise RuntimeError("the request is answered already")
         if self._failure is not None:
@@ -129,6 +146,17 @@ class Exchange(AsgiExchange):
             if not message.get("more_body"):
                 return bytes(parts)
 
+    def replace_fields(self, fields: Fields) -> None:
+        """Have the request go on with other headers."""
+        self.request = msgspec.structs.replace(self.request, fields=fields)
+
+    def give_back(self, body: bytes) -> None:
+        """Have `body` read, or relayed, in the place of the client's, which was read whole."""
+        fields = changed(self.request.fields, without=frozenset((b"content-length",)), length=len(body))
+        self.request = msgspec.structs.replace(self.request, fields=fields, has_body=bool(body))
+        self._body = bytearray(body)
+        self._body_told = self.body_read = False
+
     def _forward_body(self, forward: Forwarding) -> None:
         """Send what is here of the body, and let the rest come."""
         if not self.body_complete:
@@ -168,6 +196,10 @@ class Exchange(AsgiExchange):
     def end_stream(self) -> bool:
         """End a hijacked stream in order; return whether this is one."""
         return self._forward is not None and self._forward.end_stream()
+
+
+def _every(_status: int) -> bool:
+    return True
 
 
 def _resolve(done: "asyncio.Future[int]", status: int, error: Exception | None) -> None:

@@ -349,3 +349,16 @@ def test_managers_of_a_swarm_are_engines(certificates: Certificates) -> None:
     assert _read(f"{engine} {given} swarm://a:2377").discovery_options == {"swarm.cacertfile": str(others.ca)}
     with pytest.raises(ConfigError, match=r"swarm\.mode=auto forms a swarm"):
         _read("--cluster-opt swarm.mode=auto swarm://a:2377")
+
+
+def test_policy(tmp_path: Path) -> None:
+    """A policy is read before anything begins, and what is wrong in it is said with file and line."""
+    assert _read("a:1").policy is None
+    path = tmp_path / "policy.toml"
+    path.write_text("version = 1")
+    assert _read(f"--policy {path} a:1").policy == path
+    path.write_text("version = 1\nfoo = 2")
+    with pytest.raises(ConfigError, match=rf"{path}: line 2: foo: this is not known here"):
+        _read(f"--policy {path} a:1")
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        _read(f"--policy {tmp_path}/none a:1")

@@ -1,0 +1,66 @@
+"""Who asks, as the connection and the request's head tell it."""
+
+import functools
+import grp
+import os
+import pwd
+import socket
+import struct
+from asyncio import BaseTransport
+
+from swarmproxy.errors import Forbidden
+from swarmproxy.policy.document import Policy
+from swarmproxy.policy.identity import ANONYMOUS, Identity, of_certificate
+from swarmproxy.wire.head import Fields
+
+IDENTITY = b"swarmproxy-identity"
+"""The header in which a manager tells for whom it passes a request on."""
+
+_AUTHORIZATION = b"authorization"
+_BEARER = b"bearer "
+_CREDENTIALS = struct.Struct("3i")
+
+
+def identity_of(transport: BaseTransport) -> Identity:
+    """Return who is at the other end: the holder of a certificate that was verified, or a user of this machine."""
+    secure = transport.get_extra_info("ssl_object")
+    if secure is not None:
+        return of_certificate(secure.getpeercert())
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family != socket.AF_UNIX:
+        return ANONYMOUS
+    _, uid, gid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return user_of(uid, gid)
+
+
+@functools.lru_cache(maxsize=256)
+def user_of(uid: int, gid: int) -> Identity:
+    """Return the user of these numbers, by the names that this machine knows; kept until the policy is read again."""
+    try:
+        user = pwd.getpwuid(uid).pw_name
+        gids = os.getgrouplist(user, gid)
+    except (KeyError, OSError):
+        user, gids = str(uid), [gid]
+    groups = []
+    for each in gids:
+        try:
+            groups.append(grp.getgrgid(each).gr_name)
+        except KeyError:
+            groups.append(str(each))
+    return Identity(kind="unix", user=user, groups=tuple(groups), uid=uid, gid=gid)
+
+
+def holder_of_token(policy: Policy, fields: Fields, *, is_private: bool) -> Identity | None:
+    """Return who holds the bearer token that a request shows; None if it shows none. Raises Forbidden.
+
+    `is_private`: nobody else can read along, so the token may be taken.
+    """
+    for name, value in fields.headers:
+        if name == _AUTHORIZATION and value[: len(_BEARER)].lower() == _BEARER:
+            if not is_private:
+                raise Forbidden("a bearer token is taken over TLS or a unix socket only: this one may have been read")
+            holder = policy.holder_of(value[len(_BEARER) :].strip().decode("latin-1"))
+            if holder is None:
+                raise Forbidden("the bearer token is not known")
+            return holder
+    return None
