@@ -15,6 +15,8 @@ from pathlib import Path
 
 TIMEOUT_S = 4.0  # below the one in the Dockerfile, so that the reason is logged
 PATHS = ("/_ping", "/-/healthy")
+WELL = (b"200", b"401", b"403")  # also for one that wants to know who asks
+NOT_FOUND = b"404"
 # A listener with TLS may demand a certificate, which we do not have. What it tells a client that speaks no TLS is
 # proof enough that it is at work.
 TLS_ONLY = b"Client sent an HTTP request to an HTTPS server"
@@ -89,12 +91,12 @@ def problem_of(address: str) -> str:
             answer = answer_of(address, path)
         except OSError as error:
             return str(error)
-        status = answer.split(b" ", 2)[1:2]
-        if status == [b"200"] or TLS_ONLY in answer:
+        status = answer.partition(b" ")[2][:3]
+        if status in WELL or TLS_ONLY in answer:
             return ""
-        if status != [b"404"]:
-            break
-    return f"answers {answer[:80]!r}"
+        if status != NOT_FOUND:
+            return f"answers {answer[:80]!r}"
+    return ""  # neither Docker's API nor that of --metrics-addr: it answers, and has nothing to say of its health
 
 
 def answer_of(address: str, path: str) -> bytes:

@@ -38,8 +38,10 @@ from swarmproxy.leader.leadership import Leadership
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
+from swarmproxy.monitoring.audit import AuditLog
 from swarmproxy.monitoring.journals import joined
 from swarmproxy.monitoring.metrics import Metrics
+from swarmproxy.monitoring.writing import Writer
 from swarmproxy.policy_file import read_policy
 from swarmproxy.reloading import Reloader, reload_on_hangup
 from swarmproxy.scheduler.explanation import Explanation
@@ -137,6 +139,12 @@ async def _manage(settings: Settings) -> int:
         sides.append(SideServer(metrics.app, settings.metrics_addr, tls=server_tls if settings.metrics_tls else None))
     guard = Guard(front, cluster, read_policy(settings.policy)) if settings.policy is not None else None
     first = guard or front
+    audit = Writer(settings.audit) if settings.audit is not None else None
+    if audit is not None:
+        audit_log = AuditLog(audit, reads=settings.audit_reads)
+        journals.append(audit_log)
+        if metrics is not None:
+            metrics.add(audit_log)
     server = Server(
         first,
         tls=server_tls,
@@ -151,6 +159,8 @@ async def _manage(settings: Settings) -> int:
         reloaders.append(Reloader("policy", functools.partial(_obey, guard, settings.policy)))
     if peer_tls is not None:
         reloaders.append(Reloader("certificates towards managers", peer_tls.renew))
+    if audit is not None:
+        reloaders.append(Reloader("audit log", audit.reopen))
     with listening(settings.hosts, settings.socket_group) as sockets, beside(sides):
         campaign: asyncio.Task[None] | None = None
         moving: asyncio.Task[None] | None = None
@@ -196,6 +206,9 @@ async def _manage(settings: Settings) -> int:
                     await replica.close()
         except* DiscoveryRefusedError as refusals:
             raise errors.ConfigError(str(_innermost(refusals))) from refusals
+        finally:
+            if audit is not None:
+                audit.close()
     log.info("swarmproxy has stopped")
     return 0
 

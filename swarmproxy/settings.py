@@ -112,6 +112,8 @@ class Settings:
     container_name_refresh_filter: str = ""
     metrics_addr: Listen | None = None  # of /metrics, /-/healthy and /-/ready; None: they are nowhere
     metrics_tls: bool = False  # there as well, with `tls`
+    audit: Path | None = None  # file of the audit log, `-` for the standard output; None: there is none
+    audit_reads: bool = True  # record what only looks, too
     cors: bool = False
     debug: bool = False
     experimental: bool = False

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
-from swarmproxy.api.requests import cluster_of, json_reply, passed_on, version_of
+from swarmproxy.api.requests import cluster_of, json_reply, note_node, passed_on, version_of
 from swarmproxy.cluster.asking import ask, version_for
 from swarmproxy.cluster.images import owner
 from swarmproxy.cluster.stopping import signal_and
@@ -21,6 +21,7 @@ async def inspect_image(name: str, request: Request) -> Response:
     cluster = cluster_of(request)
     await cluster.images_settled()
     engine = owner(cluster, name)
+    note_node(request, engine)
     client = version_of(request)
     answer = await ask(engine, client, "GET", f"/images/{quote(name, safe='/:@')}/json")
     if answer.status != 200:
@@ -44,6 +45,7 @@ async def _signal_and(action: str, name: str, request: Request) -> Response:
     cluster, client = cluster_of(request), version_of(request)
     located = cluster.find_on_healthy(name)
     engine = located.engine
+    note_node(request, engine)
     case = adapt_query(Subject.STOP, dict(request.query_params), client=client, engine=version_for(engine, client))
     answer = await signal_and(action, located, case.signal, case.members.get("t", ""), client)
     with suppress(SwarmError):  # what was done is done: the engine's events tell of it as well

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import with_node
 from swarmproxy.api.listing import item_json, sizes_of, whole_list
-from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, passed_on, version_of
+from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, note_node, passed_on, version_of
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all
@@ -29,7 +29,7 @@ REFRESH_TIMEOUT_S = 30.0
 async def create(request: Request) -> Response:
     """Place a container, create it there and answer its id."""
     placement: Placement = request.app.state.placement
-    created = await placement.create(
+    placed = await placement.place(
         CreateRequest(
             name=request.query_params.get("name", ""),
             body=await body_bytes(request),
@@ -38,6 +38,8 @@ async def create(request: Request) -> Response:
             version=version_of(request),
         )
     )
+    note_node(request, placed.engine)
+    created = placed.created
     return json_reply(msgspec.json.encode({"Id": created.id, "Warnings": created.warnings}), 201)
 
 
@@ -79,6 +81,7 @@ async def refresh_if_asked(cluster: Cluster, settings: Settings, filters: Filter
 async def inspect(name: str, request: Request) -> Response:
     """Answer what the container's engine says of it now, with `Node` added."""
     located = cluster_of(request).find_on_healthy(name)
+    note_node(request, located.engine)
     query = "?size=1" if flag(request.query_params, "size") else ""
     answer = await ask(located.engine, version_of(request), "GET", f"/containers/{located.container.id}/json{query}")
     if answer.status != 200:
@@ -91,6 +94,7 @@ async def create_exec(name: str, request: Request) -> Response:
     """Make an exec instance and remember which engine runs it."""
     cluster = cluster_of(request)
     located = cluster.find(name)
+    note_node(request, located.engine)
     body = await body_bytes(request)
     path = f"/containers/{located.container.id}/exec"
     answer = await ask(located.engine, version_of(request), "POST", path, body=body)
@@ -104,6 +108,7 @@ async def rename(name: str, request: Request) -> Response:
     """Rename a container; the new name is held in the whole cluster while its engine takes it."""
     cluster = cluster_of(request)
     located = cluster.find_on_healthy(name)
+    note_node(request, located.engine)
     new = request.query_params.get("name", "")
     if not new:
         raise BadRequest("Neither old nor new names may be empty")

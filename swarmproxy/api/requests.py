@@ -8,10 +8,12 @@ from starlette.requests import ClientDisconnect
 
 from swarmproxy.api.errors import body_of, status_of
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest, SwarmError, TooLarge
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.names import shows_node
 from swarmproxy.settings import Settings
+from swarmproxy.wire.exchange import AsgiExchange
 from swarmproxy.wire.fetch import Answer
 
 JSON = "application/json"
@@ -21,6 +23,12 @@ BODY_LIMIT = 16 * 1024 * 1024
 def cluster_of(request: Request) -> Cluster:
     """Return the cluster that this application serves."""
     return cast("Cluster", request.app.state.cluster)
+
+
+def note_node(request: Request, engine: Engine) -> None:
+    """Have the record of this request say which engine answers it."""
+    exchange: AsgiExchange = request.scope["extensions"]["swarmproxy.exchange"]
+    exchange.about.node = engine.name
 
 
 def version_of(request: Request) -> Version:

@@ -1,5 +1,7 @@
 """`manage`: its flags. `reading.py` makes settings of them, `swarmproxy.manage` does the work."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +17,8 @@ from swarmproxy.settings import FILTERS
 def _manage(ctx: click.Context, /, **params: Any) -> int:
     """Check the flags and run the manager."""
     settings = read_settings(ManageFlags(**params), ctx.ensure_object(Globals), program=program(ctx))
+    if settings.audit == Path("-"):
+        ctx.ensure_object(Globals).log_to(sys.stderr)
     # What a manager needs is slow to import, and no other command needs it.
     from swarmproxy.manage import run
 
@@ -67,6 +71,11 @@ manage = GoCommand(
         text("--drain-timeout", default="8s", help="how long requests may take to end on SIGTERM"),
         text("--metrics-addr", help="where to serve /metrics, /-/healthy and /-/ready, host:port"),
         flag("--metrics-tls", help="use TLS there too, as --tls says"),
+        text(
+            "--audit",
+            help="file to record every request in, one JSON object a line; - for stdout",
+        ),
+        flag("--audit-reads", default=True, help="record requests that only read, too"),
         flag("cors", "--api-enable-cors", "--cors", help="send CORS headers"),
         text("--cluster-driver", "-c", default="swarm", help="cluster driver: swarm"),
         discovery_options(),

@@ -102,6 +102,8 @@ class ManageFlags:
     drain_timeout: str
     metrics_addr: str
     metrics_tls: bool
+    audit: str
+    audit_reads: bool
     cors: bool
     cluster_driver: str
     discovery_opt: tuple[str, ...]
@@ -164,6 +166,8 @@ def read_settings(
         drain_timeout_s=_drain_timeout(flags.drain_timeout),
         metrics_addr=_metrics_addr(flags, tls),
         metrics_tls=flags.metrics_tls,
+        audit=_path(flags.audit),
+        audit_reads=flags.audit_reads,
         refresh_on_node_filter=flags.refresh_on_node_filter,
         container_name_refresh_filter=flags.container_name_refresh_filter,
         cors=flags.cors,

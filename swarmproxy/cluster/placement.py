@@ -85,12 +85,8 @@ class Placement:
     outcomes: Counter[str] = field(default_factory=Counter)  # how many were placed, and why the others were not
     refused: Counter[str] = field(default_factory=Counter)  # nodes that filters turned away where none was left
 
-    async def create(self, request: CreateRequest) -> Created:
-        """Make a container and return what its engine said, with our own warnings after its. Raises as `place`."""
-        return (await self.place(request)).created
-
     async def place(self, request: CreateRequest, relocation: Relocation | None = None) -> Placed:
-        """Make a container on the best node.
+        """Make a container on the best node; what its engine said has our own warnings after its own.
 
         The name is held in the whole cluster until the container is in the state. If the image is missing there and
         cannot be pulled, it is moved there, or else a node that holds it is tried. Fails over to other nodes as often

@@ -40,6 +40,7 @@ class ClientConnection(asyncio.Protocol):
     input_ended: bool  # the client sends no more: it is gone, or has ended its side on purpose
     stall_s: float  # so long may a peer take none of the bytes written to it
     known: object = None  # what the application has found out of the client, for the next request
+    known_as: tuple[str, str] | None = None  # where the client is, and who, as those that keep account found it
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:

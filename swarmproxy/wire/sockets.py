@@ -74,16 +74,21 @@ def peer_of(transport: asyncio.BaseTransport) -> str:
     A unix socket's peer is told by its user and not by its process: what comes through ssh has one for each
     connection.
     """
-    sock = transport.get_extra_info("socket")
     name = transport.get_extra_info("peername")
-    host = str(name[0]) if isinstance(name, tuple) else ""
-    if sock is not None and sock.family == socket.AF_UNIX:
-        with contextlib.suppress(OSError):
-            _, user, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-            host = f"uid={user}"
+    host = str(name[0]) if isinstance(name, tuple) else user_of(transport)
     secure = transport.get_extra_info("ssl_object")
     certificate = secure.getpeercert(binary_form=True) if secure is not None else None
     return f"{host} {hashlib.sha256(certificate).hexdigest()}" if certificate else host
+
+
+def user_of(transport: asyncio.BaseTransport) -> str:
+    """Return the user at the other end of a unix socket, as `uid=0`; empty for any other."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family == socket.AF_UNIX:
+        with contextlib.suppress(OSError):
+            _, user, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+            return f"uid={user}"
+    return ""
 
 
 class StallTimer:

@@ -105,7 +105,7 @@ async def moving(daemons: Sequence[MovingDaemon]) -> AsyncIterator[tuple[Placeme
 
 async def create(placement: Placement, *env: str, image: str = APP, platform: str = "") -> None:
     body = json.dumps({"Image": image, "Env": list(env)}).encode()
-    await placement.create(CreateRequest(body=body, version=(1, 41), platform=platform))
+    await placement.place(CreateRequest(body=body, version=(1, 41), platform=platform))
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ async def put(
     """Return a new container `web` on node-0 as the cluster knows it."""
     wanted = {"Image": "busybox", "Labels": POLICY, "Env": ["constraint:node==~node-0"], **body}
     request = CreateRequest(body=json.dumps(wanted).encode(), version=(1, 41), name="web", registry_auth=auth)
-    created = await placement.create(request)
+    created = (await placement.place(request)).created
     engine = cluster.find("web").engine
     assert engine.name == "node-0"
     if started:
@@ -228,7 +228,7 @@ async def test_create_in_flight_when_the_lead_is_lost(daemons: list[MovingDaemon
         await put(placement, cluster, started=False)
         assert states(daemons[0]) == {"web": "created"}
         with pytest.raises(Unavailable, match="another cluster manager has taken the lead"):
-            await placement.create(CreateRequest(body=b'{"Image":"busybox"}', version=(1, 41), name="late"))
+            await placement.place(CreateRequest(body=b'{"Image":"busybox"}', version=(1, 41), name="late"))
         assert states(daemons[1]) == {}
 
         placement.leads = lambda: not daemons[1].waiting and not daemons[1].creates
@@ -245,7 +245,7 @@ async def test_create_in_flight_when_the_lead_is_lost(daemons: list[MovingDaemon
 
 async def refused(placement: Placement, request: CreateRequest) -> str:
     try:
-        await placement.create(request)
+        await placement.place(request)
     except Unavailable as error:
         return str(error)
     return ""

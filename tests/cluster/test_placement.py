@@ -27,7 +27,7 @@ async def create(placement: Placement, name: str = "", *, auth: str = "", **body
     """Return what the creation of a container gives."""
     wanted = {"Image": "busybox", **body}
     request = CreateRequest(body=json.dumps(wanted).encode(), version=(1, 41), name=name, registry_auth=auth)
-    return await placement.create(request)
+    return (await placement.place(request)).created
 
 
 def counts(daemons: list[CreatingDaemon]) -> list[int]:
@@ -319,5 +319,5 @@ async def test_bad_body(daemons: list[CreatingDaemon]) -> None:
     """A body that cannot be read takes neither name nor place."""
     async with placing(daemons) as (placement, _):
         with pytest.raises(BadRequest):
-            await placement.create(CreateRequest(body=b"{", version=(1, 41), name="web"))
+            await placement.place(CreateRequest(body=b"{", version=(1, 41), name="web"))
         await create(placement, "web")

@@ -62,7 +62,7 @@ def say(cluster: Cluster, daemon: MovingDaemon, availability: str) -> None:
 
 async def create(placement: Placement, name: str, **host: object) -> None:
     body = {"Image": "busybox", "Labels": POLICY, "HostConfig": host}
-    await placement.create(CreateRequest(body=json.dumps(body).encode(), version=(1, 41), name=name))
+    await placement.place(CreateRequest(body=json.dumps(body).encode(), version=(1, 41), name=name))
 
 
 def wanted(found: Plan) -> list[Wanted]:

@@ -43,7 +43,7 @@ class Stand:
         self._engines = engines
         self._command = (
             *("env", *(f"{key}={value}" for key, value in environment.items())),
-            *(sys.executable, "-m", "swarmproxy", "manage", "-H", f"tcp://127.0.0.1:{self.port}"),
+            *(sys.executable, "-m", "swarmproxy", "--debug", "manage", "-H", f"tcp://127.0.0.1:{self.port}"),
             *("--metrics-addr", f"127.0.0.1:{self.side_port}", *arguments, f"file://{self.nodes}"),
         )
 
