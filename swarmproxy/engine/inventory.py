@@ -47,11 +47,11 @@ class _Item(msgspec.Struct, gc=False):
     Id: str
     State: str | None = None
     Status: str | None = None
-    Names: list[str] | None = None
+    Names: msgspec.Raw = msgspec.Raw(b"")
     Image: str | None = None
     ImageID: str | None = None
-    Ports: list[msgspec.Raw] | None = None
-    Mounts: list[msgspec.Raw] | None = None
+    Ports: msgspec.Raw = msgspec.Raw(b"")
+    Mounts: msgspec.Raw = msgspec.Raw(b"")
     Labels: msgspec.Raw = msgspec.Raw(b"")
     NetworkSettings: msgspec.Raw = msgspec.Raw(b"")
 
@@ -79,14 +79,20 @@ def _read_item(text: bytes) -> Listed:
             marked.partition(")")[0] if bracket else "",
             item.Image,
             item.ImageID,
-            tuple(sorted(item.Names or ())),
-            tuple(sorted(map(bytes, item.Ports or ()))),
-            tuple(sorted(map(bytes, item.Mounts or ()))),
+            _unordered(item.Names, b'",'),
+            _unordered(item.Ports, b"},"),
+            _unordered(item.Mounts, b"},"),
             bytes(item.Labels),
             bytes(item.NetworkSettings),
         )
     )
     return Listed(item.Id, item.State or "", text, key)
+
+
+def _unordered(value: msgspec.Raw, between: bytes) -> bytes | tuple[bytes, ...]:
+    """Return what is the same for a list in any order; without `between` there is nothing to be in order."""
+    text = bytes(value)
+    return text if between not in text else tuple(sorted(map(bytes, _list_decoder.decode(text) or ())))
 
 
 class Inventory:

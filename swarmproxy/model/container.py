@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_address
 from sys import intern
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,9 +13,6 @@ from swarmproxy.model import labels as label_names
 from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.recipe import CONTAINER_MODE, distil
 from swarmproxy.model.times import NANOSECONDS, parse_rfc3339_ns
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SHORT_ID_LENGTH = 12
 SHARED = 4096  # dictionaries of labels, and of networks, that new containers may share with others
@@ -133,13 +129,15 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         members = _members_decoder.decode(item)
         listed = _item_decoder.decode(item)
         seen = _inspect_decoder.decode(inspect)
-        state = seen.State or _State()
-        started_ns = _shift(parse_rfc3339_ns(state.StartedAt or ""), skew_ns)
-        finished_ns = _shift(parse_rfc3339_ns(state.FinishedAt or ""), skew_ns)
-        created = listed.Created or parse_rfc3339_ns(seen.Created or "") // NANOSECONDS
-        created_ns = _shift(parse_rfc3339_ns(seen.Created or "") or created * NANOSECONDS, skew_ns)
+        state = seen.State or _NO_STATE
+        started_ns = _moment(state.StartedAt, skew_ns)
+        finished_ns = _moment(state.FinishedAt, skew_ns)
+        made_ns = parse_rfc3339_ns(seen.Created) if seen.Created else 0
+        created = listed.Created or made_ns // NANOSECONDS
+        created_ns = made_ns or created * NANOSECONDS
         if skew_ns and created:
             created += skew_ns // NANOSECONDS
+            created_ns += skew_ns
             members["Created"] = msgspec.Raw(msgspec.json.encode(created))
         if ip and (ports := members.get("Ports")) is not None:
             members["Ports"] = _with_engine_ip(ports, ip)
@@ -148,18 +146,18 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
     container_id = listed.Id or seen.Id
     if not container_id:
         raise SwarmError("the engine describes a container without an ID")
-    config = seen.Config or _Config()
-    host = seen.HostConfig or _HostConfig()
-    settings = seen.NetworkSettings or _NetworkSettings()
+    config = seen.Config or _NO_CONFIG
+    host = seen.HostConfig or _NO_HOST_CONFIG
+    settings = seen.NetworkSettings or _NO_NETWORK_SETTINGS
     state_text = _state_of(state, started_ns)
     for name in ("Names", "Status"):  # these differ from client to client
         members.pop(name, None)
     if "State" in members:  # from the same moment as the status text
-        members["State"] = msgspec.Raw(msgspec.json.encode(state_text))
+        members["State"] = _STATE_TEXTS[state_text]
     primary = (seen.Name or "").removeprefix("/")
     names = tuple(listed.Names or ()) or ((f"/{primary}",) if primary else ())
-    health = ((state.Health or _Health()).Status or "none").lower()
-    labels = _shared_labels(tuple((config.Labels or _NONE).items()))
+    health = (state.Health.Status or "none").lower() if state.Health is not None else "none"
+    labels = _shared_labels(tuple(config.Labels.items())) if config.Labels else _EMPTY
     return Container(
         id=container_id,
         name=primary or _shortest(names),
@@ -168,11 +166,11 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         image_id=intern(listed.ImageID or seen.Image or ""),
         created=created,
         created_ns=created_ns,
-        state=intern(state_text),
+        state=state_text,
         started_ns=started_ns,
         finished_ns=finished_ns,
         exit_code=state.ExitCode or 0,
-        health=intern(health or "none"),
+        health=intern(health),
         labels=labels,
         auto_remove=bool(host.AutoRemove),
         memory_bytes=host.Memory or 0,
@@ -180,19 +178,13 @@ def from_engine(item: bytes, inspect: bytes, *, skew_ns: int = 0, ip: str = "") 
         cpu_shares=host.CpuShares or 0,
         nano_cpus=host.NanoCpus or (_nano_of_quota(host) if label_names.TASK in labels else 0),
         cpuset=intern(host.CpusetCpus or ""),
-        device_requests=tuple(map(to_device_request, host.DeviceRequests or ())),
+        device_requests=tuple(map(to_device_request, host.DeviceRequests)) if host.DeviceRequests else (),
         network_mode=intern(host.NetworkMode or ""),
-        needs=tuple(_needs(host)),
-        networks=_shared_networks(
-            tuple((name, (endpoint and endpoint.NetworkID) or "") for name, endpoint in settings.Networks.items())
-            if settings.Networks
-            else ()
-        ),
-        mounts=tuple(
-            (mount.Name or mount.Source or "", mount.Destination or "") for mount in seen.Mounts or () if mount
-        ),
-        published=to_port_bindings(host.PortBindings, settings.Ports),
-        exposed=tuple(map(intern, config.ExposedPorts or ())),
+        needs=_needs(host),
+        networks=_networks_of(settings),
+        mounts=_mounts_of(seen.Mounts) if seen.Mounts else (),
+        published=to_port_bindings(host.PortBindings, settings.Ports) if host.PortBindings or settings.Ports else (),
+        exposed=tuple(map(intern, config.ExposedPorts)) if config.ExposedPorts else (),
         fields=msgspec.json.encode(members)[1:-1],
         recipe=distil(inspect) if label_names.is_rescheduled(labels) else b"",
     )
@@ -206,11 +198,30 @@ def _nano_of_quota(host: _HostConfig) -> int:
     return max(host.CpuQuota or 0, 0) * NANOSECONDS // (host.CpuPeriod or DEFAULT_PERIOD_US)
 
 
-def _needs(host: _HostConfig) -> Iterator[str]:
+def _moment(text: str | None, skew_ns: int) -> int:
+    moment_ns = parse_rfc3339_ns(text) if text else 0
+    return moment_ns + skew_ns if moment_ns else 0
+
+
+def _networks_of(settings: _NetworkSettings) -> dict[str, str]:
+    """Return the ID of each network by its name."""
+    if not settings.Networks:
+        return _EMPTY
+    found = [(name, (endpoint and endpoint.NetworkID) or "") for name, endpoint in settings.Networks.items()]
+    return _shared_networks(tuple(found))
+
+
+def _mounts_of(mounts: list[_Mount | None]) -> tuple[tuple[str, str], ...]:
+    return tuple([(mount.Name or mount.Source or "", mount.Destination or "") for mount in mounts if mount])
+
+
+def _needs(host: _HostConfig) -> tuple[str, ...]:
     modes = (host.NetworkMode, host.IpcMode, host.PidMode)
-    yield from (mode.removeprefix(CONTAINER_MODE) for mode in modes if mode and mode.startswith(CONTAINER_MODE))
-    for text in (*(host.VolumesFrom or ()), *(host.Links or ())):
-        yield text.partition(":")[0].removeprefix("/")
+    found = [mode.removeprefix(CONTAINER_MODE) for mode in modes if mode and mode.startswith(CONTAINER_MODE)]
+    if host.VolumesFrom or host.Links:
+        texts = (*(host.VolumesFrom or ()), *(host.Links or ()))
+        found += [text.partition(":")[0].removeprefix("/") for text in texts]
+    return tuple(found)
 
 
 class RawDeviceRequest(msgspec.Struct, gc=False):
@@ -333,7 +344,12 @@ class _Inspect(msgspec.Struct, gc=False):
     Mounts: list[_Mount | None] | None = None
 
 
-_NONE: dict[str, str | None] = {}
+_EMPTY: dict[str, str] = {}
+_NO_STATE, _NO_CONFIG, _NO_HOST_CONFIG, _NO_NETWORK_SETTINGS = _State(), _Config(), _HostConfig(), _NetworkSettings()
+_STATE_TEXTS = {
+    text: msgspec.Raw(msgspec.json.encode(text))
+    for text in ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+}
 _members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _item_decoder = msgspec.json.Decoder(_Item)
 _inspect_decoder = msgspec.json.Decoder(_Inspect)
@@ -348,10 +364,6 @@ def _state_of(state: _State, started_ns: int) -> str:
     if state.Dead:
         return "dead"
     return "exited" if started_ns else "created"
-
-
-def _shift(moment_ns: int, skew_ns: int) -> int:
-    return moment_ns + skew_ns if moment_ns else 0
 
 
 def _shortest(names: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ Source: classic Swarm 1.2, scheduler/node and scheduler/strategy/weighted_node.g
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -97,10 +98,14 @@ _NOTHING = Demand()
 def claims_of_container(container: Container, *, engine_cpus: int) -> Claims:
     """Return what a container claims of its engine, whatever its state: it may be started again, but for past tasks."""
     if container.is_past_task:
-        return Claims(containers=1)
+        return _plain(0, 0, 0)
+    memory_bytes = container.memory_bytes or container.memory_reservation_bytes
+    cpus = cores_of_shares(container.cpu_shares, engine_cpus)
+    if not (container.cpuset or container.device_requests or RESOURCES in container.labels):
+        return _plain(memory_bytes, cpus, container.nano_cpus)
     return _claims(
-        memory_bytes=container.memory_bytes or container.memory_reservation_bytes,
-        cpus=cores_of_shares(container.cpu_shares, engine_cpus),
+        memory_bytes=memory_bytes,
+        cpus=cpus,
         nano_cpus=container.nano_cpus,
         cpuset=container.cpuset,
         device_requests=container.device_requests,
@@ -272,6 +277,12 @@ def _cores_of(cpuset: str) -> set[int]:
     except ValueError:
         return set()
     return cores
+
+
+@lru_cache(maxsize=1024)
+def _plain(memory_bytes: int, cpus: int, nano_cpus: int) -> Claims:
+    """Return what a container claims that has but these limits, as nearly all: many are alike."""
+    return Claims(memory_bytes=memory_bytes, cpus=cpus, nano_cpus=max(nano_cpus - cpus * NANO, 0), containers=1)
 
 
 def _claims(
