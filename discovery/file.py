@@ -12,9 +12,12 @@ from discovery.backend import Listing, ReadOnly
 from discovery.entry import MAX_ENTRIES, Entry, parse_entries
 from discovery.errors import DiscoveryError
 
-POLL_S = 0.025
-"""Between two looks at the file's inode, which cost little more than waking the event loop. Inotify would
-save little, and would have to follow every symlink on the path, any of which may be flipped."""
+POLL_S = 0.05
+"""Between two looks at the file's inode, which cost little more than waking the event loop: 0.25 % of a core in all.
+Inotify would have to follow every symlink on the path, any of which may be flipped."""
+
+STILL_S = 0.025
+"""For how long a file that has changed must stand still to be believed."""
 
 EMPTY_S = 1.0
 """For how long an empty file is taken for one that somebody is just writing."""
@@ -44,7 +47,7 @@ class FileBackend(ReadOnly):
         self.source = f"file://{path}"
 
     async def watch(self) -> AsyncIterator[Listing]:
-        """Yield the entries within about 50 ms of each change.
+        """Yield the entries within 80 ms of each change, 50 as a rule.
 
         What has just changed is believed once it stands still: a file seen in the middle of being written
         takes nobody out of the cluster. At each heartbeat it is read whatever its inode says.
@@ -112,7 +115,7 @@ class FileBackend(ReadOnly):
     def _stamp(self) -> object:
         """Return what differs after any change of the file behind the path, chmod and rename included."""
         try:
-            now = self._path.stat()
+            now = os.stat(self._path)  # noqa: PTH116 - half of what Path.stat costs
         except OSError as error:
             return error.errno
         return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
@@ -120,14 +123,31 @@ class FileBackend(ReadOnly):
     async def _stands_still(self, look: _Look) -> bool:
         """Say whether the file is the same after longer than its clock needs to tell two writes apart."""
         empty = not look.problem and not look.content
-        changed = await self._wait_for_change(look.stamp, EMPTY_S if empty else POLL_S)
+        changed = await self._wait_for_change(look.stamp, EMPTY_S if empty else STILL_S)
         return not changed and self._look() == look
 
     async def _wait_for_change(self, stamp: object, timeout_s: float) -> bool:
-        """Wait for the file to change from `stamp`, `timeout_s` at most; say whether it did."""
-        deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            await asyncio.sleep(min(POLL_S, left_s))
+        """Wait for the file to change from `stamp`, `timeout_s` at most; say whether it did.
+
+        A timer looks, not this task: to wake a task each time is most of what an idle manager of few engines costs.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        outcome: asyncio.Future[bool] = loop.create_future()
+        timer = loop.call_later(0, lambda: None)
+
+        def look() -> None:
+            nonlocal timer
+            left_s = deadline - loop.time()
             if self._stamp() != stamp:
-                return True
-        return False
+                outcome.set_result(True)
+            elif left_s <= 0:
+                outcome.set_result(False)
+            else:
+                timer = loop.call_later(min(POLL_S, left_s), look)
+
+        timer = loop.call_later(min(POLL_S, timeout_s), look)
+        try:
+            return await outcome
+        finally:
+            timer.cancel()
