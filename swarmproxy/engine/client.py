@@ -30,6 +30,10 @@ CONTAINERS, IMAGES, NETWORKS, VOLUMES = LISTS = (
 )
 JSON = {"Content-Type": "application/json"}
 
+Moments = tuple[str, str]
+"""Of the engine's clock, in seconds: what it remembers from the one on comes first, and at the other an event stream
+ends. Empty ones: nothing that was before, and never."""
+
 
 class Created(msgspec.Struct, frozen=True):
     """What an engine answers to a create."""
@@ -154,22 +158,37 @@ class EngineClient:
         """Return the body of one of LISTS. Unless it `counts`, that it does not come says nothing of the engine."""
         return (await self._fetch(self._versioned(path), self._settings.list_timeout_s, counts=counts)).body
 
-    async def events(self, on_line: Callable[[bytes], None], *, since: str = "", until: str = "") -> Lines:
+    async def events(
+        self, on_line: Callable[[bytes], None], moments: Moments, again: Callable[[], Moments | None]
+    ) -> Lines:
         """Open the event stream: `on_line` is called with each line as it happens. The caller ends it.
 
-        `since` and `until` are moments of the engine's clock, in seconds: what it remembers from the one on comes
-        first, and at the other the stream ends; without it, never.
+        When it ends at the moment that was asked for, `again` says whether another one follows.
         """
-        asked = {name: moment for name, moment in (("since", since), ("until", until)) if moment}
-        target = self._versioned(f"/events?{urlencode(asked)}" if asked else "/events")
         timeout_s = self._settings.step_timeout_s
+
+        def further() -> str | None:
+            return None if (moments := again()) is None else self._events_target(moments)
+
         try:
-            stream = await lines(self._pool, target, timeout_s=timeout_s, on_line=on_line, on_bytes=self._on_answer)
+            stream = await lines(
+                self._pool,
+                self._events_target(moments),
+                timeout_s=timeout_s,
+                on_line=on_line,
+                on_bytes=self._on_answer,
+                again=further,
+            )
         except EngineUnreachable as error:
             raise self.unreachable(error) from error
-        if (status := stream.status) >= 400:
-            raise engine_error(status, stream.refusal[:MESSAGE_LIMIT], "/events")
+        raise_if_refused(stream)
         return stream
+
+    def _events_target(self, moments: Moments) -> str:
+        asked = "&".join(
+            [f"{name}={moment}" for name, moment in zip(("since", "until"), moments, strict=True) if moment]
+        )
+        return self._versioned(f"/events?{asked}" if asked else "/events")
 
     # -- control
 
@@ -323,6 +342,12 @@ class EngineClient:
         if counts:
             self._on_failure(error)
         return error
+
+
+def raise_if_refused(stream: Lines) -> None:
+    """Raise EngineError if the engine has refused to tell its events."""
+    if stream.status >= 400:
+        raise engine_error(stream.status, stream.refusal[:MESSAGE_LIMIT], "/events")
 
 
 def engine_error(status: int, body: bytes, target: str) -> EngineError:

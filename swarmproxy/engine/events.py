@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from swarmproxy.engine.client import EngineClient
+from swarmproxy.engine.client import EngineClient, Moments, raise_if_refused
 from swarmproxy.engine.settings import EngineSettings, jittered
 from swarmproxy.engine.shared import Tally
-from swarmproxy.errors import SwarmError
+from swarmproxy.errors import EngineUnreachable, SwarmError
 from swarmproxy.model.event import Event
 from swarmproxy.model.event import from_engine as read_event
 from swarmproxy.wire.lines import Lines
@@ -147,7 +147,9 @@ class Follower:
         self._told: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)  # (moment, hash) within the overlap
         self._told_set: set[tuple[int, int]] = set()
         self._stream: Lines | None = None
-        self._opened_at = 0.0  # the stream of now, by the loop's clock; 0: none is open
+        self._opened_at = 0.0  # the first of the streams that follow each other, by the loop's clock; 0: none is open
+        self._asked_at = 0.0  # the stream of now, likewise
+        self._until_ns = 0  # when it ends, by the engine's clock; 0: never
         self._unreadable = 0  # lines of it
         self._beats = True  # streams are opened for a while only: that they end shows that the engine is well
         self._retry = asyncio.Event()
@@ -202,20 +204,12 @@ class Follower:
                 pass
 
     async def _follow(self) -> bool:
-        """Read one stream until it ends; return whether it did so at the moment that was asked for.
+        """Read streams until one is not followed by the next; return whether that need be said to nobody.
 
-        Raises SwarmError when it breaks.
+        Raises SwarmError when one breaks.
         """
-        loop = asyncio.get_running_loop()
-        beat_s = jittered(self._settings.beat_s, 0.1)
-        beat_s -= (time.monotonic() + beat_s) % (self._settings.beat_s / STROKES)
-        since_ns = max(self._latest_ns - OVERLAP_NS, 1) if self._told else self._latest_ns
-        until_ns = self.clock.now_ns() + int(beat_s * NANOSECONDS) if self._beats and self.clock.is_known else 0
-        if until_ns <= since_ns:
-            until_ns = 0  # an engine refuses that: its clock was set back
-        self._unreadable, asked_at = 0, loop.time()
-        stream = await self._client.events(self._tell, since=_seconds(since_ns), until=_seconds(until_ns))
-        self._opened_at = loop.time()
+        stream = await self._client.events(self._tell, self._moments(), self._again)
+        self._opened_at = asyncio.get_running_loop().time()
         try:
             self._stream = stream
             if self._has_gap:
@@ -224,15 +218,38 @@ class Follower:
                 self._on_gap()
             self.opened.set()
             await stream.wait_for_end()
+            raise_if_refused(stream)
+        except EngineUnreachable:
+            if not stream.is_cut_between:
+                raise
+            return True
         finally:
             self._stream = None
             stream.end()
-        if self._retry.is_set() or not until_ns:
+        return not self._retry.is_set() and self._has_ended_as_asked()
+
+    def _moments(self) -> Moments:
+        """Return from which moment on the next stream has to tell, and when it has to end."""
+        beat_s = jittered(self._settings.beat_s, 0.1)
+        beat_s -= (time.monotonic() + beat_s) % (self._settings.beat_s / STROKES)
+        since_ns = max(self._latest_ns - OVERLAP_NS, 1) if self._told else self._latest_ns
+        until_ns = self.clock.now_ns() + int(beat_s * NANOSECONDS) if self._beats and self.clock.is_known else 0
+        if until_ns <= since_ns:
+            until_ns = 0  # an engine refuses that: its clock was set back
+        self._until_ns, self._asked_at, self._unreadable = until_ns, asyncio.get_running_loop().time(), 0
+        return _seconds(since_ns), _seconds(until_ns)
+
+    def _again(self) -> Moments | None:
+        return self._moments() if self._has_ended_as_asked() else None
+
+    def _has_ended_as_asked(self) -> bool:
+        """Take note of the end of a stream; return whether it came at the moment that was asked for."""
+        if not self._until_ns:
             return False
-        if loop.time() - asked_at < beat_s / 2:
+        if asyncio.get_running_loop().time() - self._asked_at < self._settings.beat_s / 2:
             self._beats = False  # its clock was set forward, or it does not wait: it may end each one at once
             return False
-        self._latest_ns = max(self._latest_ns, until_ns - OVERLAP_NS)
+        self._latest_ns = max(self._latest_ns, self._until_ns - OVERLAP_NS)
         return True
 
     def _tell(self, line: bytes) -> None:

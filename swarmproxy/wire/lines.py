@@ -17,9 +17,23 @@ class Lines(AnswerReader):
     """Reads one answer. `on_line` takes each line that is not empty; if it raises, the answer is given up.
 
     `on_bytes` hears that something came. Of an answer with a status of 400 and above the body is kept in `refusal`.
+
+    When the answer has come to its end, `again` is asked for what to ask next on the same connection, if anything: the
+    lines of that answer follow, and nobody who waits is woken, since there are thousands that end each few seconds.
     """
 
-    __slots__ = ("_error", "_on_bytes", "_on_line", "_rest", "_timeout_s", "_waiter", "is_over", "refusal")
+    __slots__ = (
+        "_again",
+        "_error",
+        "_is_repeated",
+        "_on_bytes",
+        "_on_line",
+        "_rest",
+        "_timeout_s",
+        "_waiter",
+        "is_over",
+        "refusal",
+    )
 
     def __init__(
         self,
@@ -28,8 +42,11 @@ class Lines(AnswerReader):
         timeout_s: float,
         on_line: Callable[[bytes], None],
         on_bytes: Callable[[], None],
+        again: Callable[[], str | None] = lambda: None,
     ) -> None:
         super().__init__(connection, method=b"GET", decode=True)
+        self._again = again
+        self._is_repeated = False
         self._on_line = on_line
         self._on_bytes = on_bytes
         self._timeout_s = timeout_s
@@ -45,6 +62,11 @@ class Lines(AnswerReader):
         """Return the status of the answer; 0 before its head is there."""
         return self.head.status if self.head is not None else 0
 
+    @property
+    def is_cut_between(self) -> bool:
+        """Return whether the connection ended where a further answer should have begun: nothing of it is lost."""
+        return self._error is not None and self._is_repeated and not self.began
+
     async def wait_for_head(self) -> None:
         """Return when the head is there; of a refusal, when all of it is. Raises EngineUnreachable."""
         while not self.is_over and (self.head is None or self.status >= 400):
@@ -53,7 +75,7 @@ class Lines(AnswerReader):
             raise self._error
 
     async def wait_for_end(self) -> None:
-        """Return when the answer came to its end or was given up. Raises what kept it from that."""
+        """Return when the last answer came to its end or was given up. Raises what kept it from that."""
         while not self.is_over:
             await self._wait()
         if self._error is not None:
@@ -92,7 +114,12 @@ class Lines(AnswerReader):
             self._give_up(EngineUnreachable(f"engine {self.connection.address} sent a line without end"))
 
     def answer_ended(self, *, reusable: bool) -> None:
-        """Give the connection back."""
+        """Ask what is to be asked next, or give the connection back."""
+        if reusable and self.status < 400 and (target := self._again()) is not None:
+            self.head, self._interim, self._rest, self._is_repeated = None, False, b"", True
+            self.connection.expect(self._timeout_s)
+            self.connection.transport.write(_request(target, self.connection.host_header))
+            return
         if reusable:
             self.connection.release()
         else:
@@ -133,16 +160,17 @@ async def lines(
     timeout_s: float,
     on_line: Callable[[bytes], None],
     on_bytes: Callable[[], None],
+    again: Callable[[], str | None] = lambda: None,
 ) -> Lines:
-    """Ask for `target` and return the answer once its head is there. The caller ends it.
+    """Ask for `target` and return the answer once its head is there; `again` is as for `Lines`. The caller ends it.
 
     `timeout_s` counts until then. Raises EngineUnreachable.
     """
     fresh = False
     while True:
         connection = await connect(pool, timeout_s=timeout_s, fresh=fresh)
-        answer = Lines(connection, timeout_s=timeout_s, on_line=on_line, on_bytes=on_bytes)
-        connection.transport.write(b"GET %s HTTP/1.1\r\n%s\r\n" % (target.encode(), pool.host_header))
+        answer = Lines(connection, timeout_s=timeout_s, on_line=on_line, on_bytes=on_bytes, again=again)
+        connection.transport.write(_request(target, pool.host_header))
         try:
             await answer.wait_for_head()
         except EngineUnreachable:
@@ -154,3 +182,7 @@ async def lines(
             raise
         else:
             return answer
+
+
+def _request(target: str, host_header: bytes) -> bytes:
+    return b"GET %s HTTP/1.1\r\n%s\r\n" % (target.encode(), host_header)

@@ -37,6 +37,7 @@ class ScriptedEngine:
         self.stalls: set[str] = set()  # paths whose answer begins and does not go on
         self.hanging = 0  # requests of which somebody waits for the answer in vain
         self.frozen = False  # takes connections and says nothing, and its streams fall silent
+        self.hangs_up = False  # behind each event stream, without a word
         self.remembers = True  # its events can be replayed
         self.requests: list[str] = []  # "GET /info", without version
         self.targets: list[str] = []  # as they came
@@ -226,7 +227,7 @@ class ScriptedEngine:
                 return False
         self._streams.discard(writer)
         writer.write(b"0\r\n\r\n")
-        return True
+        return not self.hangs_up
 
     def _reply(self, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
         answer: Any

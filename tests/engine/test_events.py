@@ -260,6 +260,32 @@ async def test_streams_follow_each_other(scripted: ScriptedEngine, recorder: Rec
     assert len(asked) == len(set(asked)), "nothing was read twice, and nobody pinged"
 
 
+async def test_connection_ends_with_the_stream(scripted: ScriptedEngine, recorder: Recorder) -> None:
+    """An engine that hangs up between two streams is dialled again: nothing is missed, so nothing is read anew."""
+    container_id = scripted.add("web", tell=False)
+    scripted.hangs_up = True
+    async with member(scripted, recorder, beat_s=0.1, probe_s=5.0) as engine:
+        await eventually(lambda: scripted.asked("GET /events") > 6)
+        scripted.emit("container", "top", container_id)
+        await eventually(lambda: recorder.events)
+        assert engine.failures == 0
+        assert scripted.asked("GET /containers/json") == 1
+
+
+async def test_refusal_of_the_next_stream(
+    scripted: ScriptedEngine, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An engine that refuses to tell more is asked again after a while, and for all that it holds."""
+    async with member(scripted, recorder, beat_s=0.1, probe_s=5.0) as engine:
+        scripted.answers["/events"] = (503, b'{"message":"not now"}')
+        await eventually(lambda: any(getattr(record, "error", "") == "not now" for record in caplog.records))
+        del scripted.answers["/events"]
+        await eventually(lambda: scripted.asked("GET /containers/json") == 2)
+        scripted.emit("container", "top", "c")
+        await eventually(lambda: recorder.events)
+        assert engine.state is State.HEALTHY
+
+
 async def test_engine_that_ends_streams_early(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """An engine whose clock was set forward is not asked to end its streams until it has told the time anew."""
     async with member(scripted, recorder, beat_s=30.0) as engine:
