@@ -118,7 +118,7 @@ async def test_between_validation_and_stream(scripted: ScriptedEngine, recorder:
             scripted.emit("container", "early", "c")
 
         tasks.create_task(happen(), name="early event")
-        async with member(scripted, recorder):
+        async with member(scripted, recorder, step_timeout_s=20.0):
             await eventually(lambda: [event.action for event in recorder.events] == ["early"])
 
 
