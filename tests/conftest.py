@@ -32,10 +32,11 @@ NEED_ENGINES = frozenset({"network", "fleet", "tls_fleet"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --share and --direct."""
+    """Add --share, --failures and --direct."""
     parser.addoption(
         "--share", type=Path, metavar="DIR", help="run those test files that no other pytest has claimed in DIR"
     )
+    parser.addoption("--failures", type=Path, metavar="FILE", help="write the tests that fail to FILE, a line each")
     parser.addoption(
         "--direct", action="store_true", help="show client programs one engine itself, to see whether a test is right"
     )
@@ -66,6 +67,23 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
             raise session.Interrupted(session.shouldstop)
         item = following
     return True
+
+
+class Failures:
+    """Writes down which tests fail."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            with self._path.open("a") as file:
+                file.write(f"{report.nodeid}\n")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (path := config.getoption("--failures")) is not None:
+        config.pluginmanager.register(Failures(path))
 
 
 def claimed(items: Sequence[pytest.Item], directory: Path) -> Iterator[pytest.Item]:

@@ -3,7 +3,13 @@
 import itertools
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from tests.run import CACHE, PYTEST, Group, run
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -39,3 +45,40 @@ def test_marks() -> None:
     assert {name.partition("::")[0] for name in with_engines} >= {places[0]}
     assert any(name.startswith(places[1]) for name in with_engines)
     assert not any(name.startswith(places[2]) for name in with_engines)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Lend a directory in the repository: pytest names tests by where they are in it."""
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as made:
+        yield Path(made)
+
+
+@pytest.mark.parametrize(("others", "green"), [("False", True), ("True", False)])
+def test_once_more_alone(place: Path, capsys: pytest.CaptureFixture[str], others: str, green: bool) -> None:
+    """A test that fails beside the others is run once more, and named; one that fails twice is not forgiven."""
+    test = place / "test_late.py"
+    test.write_text(
+        "import pathlib\n\n"
+        "def test_late():\n"
+        "    seen = pathlib.Path(__file__).with_name('seen')\n"
+        f"    again = seen.exists() and not {others}\n"
+        "    seen.touch()\n"
+        "    assert again\n"
+    )
+    group = Group(
+        "late", [*PYTEST, "-p", "tests.conftest", f"--rootdir={REPOSITORY}", str(test)], failures=tmp_path / "failures"
+    )
+    with group.report:
+        assert run([group]) == (0 if green else 1)
+    said = capsys.readouterr().out
+    assert ("TO BE MENDED: passes only alone: " in said) is green
+    assert "late: FAILED (1)" in said
+
+
+def test_no_second_chance(tmp_path: Path) -> None:
+    """What is not a test that failed, such as lint, is not run again."""
+    lint = Group("lint", ["false"], failures=tmp_path / "failures")
+    with lint.report:
+        assert run([lint]) == 1
