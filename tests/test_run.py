@@ -68,7 +68,7 @@ def test_once_more_alone(place: Path, capsys: pytest.CaptureFixture[str], others
         "    assert again\n"
     )
     group = Group(
-        "late", [*PYTEST, "-p", "tests.conftest", f"--rootdir={REPOSITORY}", str(test)], failures=tmp_path / "failures"
+        "late", [*PYTEST, "-p", "tests.conftest", f"--rootdir={REPOSITORY}", str(test)], failures=place / "failures"
     )
     with group.report:
         assert run([group]) == (0 if green else 1)
