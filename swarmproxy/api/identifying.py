@@ -24,8 +24,8 @@ _CREDENTIALS = struct.Struct("3i")
 def identity_of(transport: BaseTransport) -> Identity:
     """Return who is at the other end: the holder of a certificate that was verified, or a user of this machine."""
     secure = transport.get_extra_info("ssl_object")
-    if secure is not None:
-        return of_certificate(secure.getpeercert())
+    if secure is not None and (certificate := secure.getpeercert()):
+        return of_certificate(certificate)
     sock = transport.get_extra_info("socket")
     if sock is None or sock.family != socket.AF_UNIX:
         return ANONYMOUS

@@ -50,6 +50,7 @@ SOCKETS = (
 HARMLESS_SECURITY = frozenset(("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"))
 USUAL_LOG_DRIVERS = frozenset(("", "json-file", "local", "journald", "none"))
 USUAL_RUNTIMES = frozenset(("", "runc", "io.containerd.runc.v2"))
+_USUAL_NETWORKS = frozenset(("", "default", "none", "bridge", "nat", "host"))  # on every node, and nobody's
 _SHARED_PROPAGATION = frozenset(("shared", "rshared"))
 
 
@@ -115,7 +116,9 @@ def of_container(body: Folded) -> Found:
     uses += used
     networking = table(body, "NetworkingConfig")
     endpoints = table(networking, "EndpointsConfig", "NetworkingConfig.")
-    uses += (Use("networks", name, f"NetworkingConfig.EndpointsConfig.{name}") for name in endpoints)
+    at = "NetworkingConfig.EndpointsConfig"
+    needs += (Need("host_namespaces", "network", at) for name in endpoints if name == "host")
+    uses += (Use("networks", name, at) for name in endpoints if name not in _USUAL_NETWORKS)
     return needs, uses
 
 
@@ -275,7 +278,7 @@ def _namespaces(host: Folded, at: str, needs: list[Need], uses: list[Use]) -> No
             needs.append(Need("host_namespaces", namespace, f"{at}{name}"))
         elif mode.startswith(CONTAINER):
             uses.append(Use("containers", mode.removeprefix(CONTAINER), f"{at}{name}", shares=namespace))
-        elif name == "NetworkMode" and mode not in ("", "default", "none", "bridge", "nat"):
+        elif name == "NetworkMode" and mode not in _USUAL_NETWORKS:
             uses.append(Use("networks", mode, f"{at}{name}"))
 
 

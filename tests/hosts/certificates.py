@@ -70,8 +70,13 @@ def make_authority(directory: Path) -> Path:
     return directory
 
 
-def sign(authority: Path, directory: Path, purpose: str, *more: str, trusts: Path | None = None) -> Pair:
-    """Return a pair for `purpose` signed by `authority`; its ca.pem is from there, or from `trusts`."""
+def sign(
+    authority: Path, directory: Path, purpose: str, *more: str, trusts: Path | None = None, subject: str = ""
+) -> Pair:
+    """Return a pair for `purpose` signed by `authority`; its ca.pem is from there, or from `trusts`.
+
+    `subject` is in openssl's form, such as /OU=team/CN=joe; by default it holds the directory's name.
+    """
     directory.mkdir(parents=True)
     pair = Pair(directory)
     openssl(
@@ -81,7 +86,7 @@ def sign(authority: Path, directory: Path, purpose: str, *more: str, trusts: Pat
             "-CAkey",
             authority / "ca-key.pem",
             "-subj",
-            f"/CN=swarmproxy {directory.name}",
+            subject or f"/CN=swarmproxy {directory.name}",
         ),
         *("-keyout", pair.key, "-out", pair.cert),
         *extensions("basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature"),
