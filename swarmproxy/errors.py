@@ -39,6 +39,14 @@ class Unavailable(SwarmError):
     """Nobody is there just now who could answer."""
 
 
+class TooManyRequests(SwarmError):
+    """A client asked for more than its share; it may ask again after `retry_after_s`."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class NoNodeFits(SwarmError):
     """No node can take the container; the message says why, `refused` how many nodes each filter turned away."""
 
@@ -57,6 +65,10 @@ class ConfigError(SwarmError):
 
 class EngineUnreachable(SwarmError):
     """An engine does not take our connection, or does not answer within its deadline."""
+
+
+class Exhausted(EngineUnreachable, Unavailable):
+    """We have no descriptors left for another connection to an engine. It says nothing of the engine."""
 
 
 class ProtocolViolation(SwarmError):

@@ -151,6 +151,7 @@ async def _manage(settings: Settings) -> int:
         drain_timeout_s=settings.drain_timeout_s,
         shortcut=first.at_once,
         journal=joined(journals),
+        limits=settings.limits,
     )
     reloaders = [Reloader("certificates towards engines", contexts.renew)]
     if server_tls is not None:

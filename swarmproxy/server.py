@@ -40,12 +40,13 @@ class Server(uvicorn.Server):
         drain_timeout_s: float,
         shortcut: Shortcut | None = None,
         journal: Journal | None = None,
+        limits: Limits | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 http=protocol_factory(  # type: ignore[arg-type]
-                    tls=tls, limits=Limits(), shortcut=shortcut, journal=journal
+                    tls=tls, limits=limits, shortcut=shortcut, journal=journal
                 ),
                 ws="none",
                 lifespan="off",

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.errors import ConfigError
 from swarmproxy.logs import LogFormat
+from swarmproxy.wire.limits import Limits
 
 Strategy = Literal["spread", "binpack", "random"]
 Names = Literal["auto", "node", "both", "plain"]
@@ -119,4 +120,5 @@ class Settings:
     experimental: bool = False
     log_level: int = logging.INFO
     log_format: LogFormat = "text"
+    limits: Limits = field(default_factory=Limits)  # what a client may take
     drain_timeout_s: float = 8.0  # less than the 10 that `docker stop` waits

@@ -19,7 +19,7 @@ from swarmproxy.api.kinds import OTHER, kind_of
 from swarmproxy.api.often import Endpoint, endpoint_for
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.placement import Placement
-from swarmproxy.errors import NoNodeFits, NoSwarm, NotSupported, SwarmError, Unavailable
+from swarmproxy.errors import Exhausted, NoNodeFits, NoSwarm, NotSupported, SwarmError, Unavailable
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model import apiversion
 from swarmproxy.model.apiversion import Version
@@ -236,10 +236,11 @@ def whole_target(scope: Message) -> bytes:
 def log_refusal(scope: Message, error: SwarmError) -> None:
     """Log an error that goes to the client: once, by whoever sends it.
 
-    That no node fits is classic's 500, and what we never do is a 501, but nothing is wrong with us.
+    That no node fits is classic's 500, and what we never do is a 501, but nothing is wrong with us. That descriptors
+    ran out has been said once.
     """
     status = status_of(error)
-    asked_in_vain = isinstance(error, NoNodeFits | NoSwarm | NotSupported)
+    asked_in_vain = isinstance(error, NoNodeFits | NoSwarm | NotSupported | Exhausted)
     log.log(
         logging.ERROR if status >= 500 and not asked_in_vain else logging.INFO,
         "HTTP error",

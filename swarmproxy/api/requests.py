@@ -1,5 +1,6 @@
 """What our own routes read from a request: the cluster, the version, parameters and bounded bodies."""
 
+import sys
 from collections.abc import Mapping
 from typing import cast
 
@@ -17,7 +18,6 @@ from swarmproxy.wire.exchange import AsgiExchange
 from swarmproxy.wire.fetch import Answer
 
 JSON = "application/json"
-BODY_LIMIT = 16 * 1024 * 1024
 
 
 def cluster_of(request: Request) -> Cluster:
@@ -61,8 +61,13 @@ def number(parameters: Mapping[str, str], name: str, *, default: int = 0) -> int
         raise BadRequest(f"invalid value {text!r} for parameter {name}: not a number") from error
 
 
-async def body_bytes(request: Request, *, limit: int = BODY_LIMIT) -> bytes:
-    """Return the whole body. Raises TooLarge when it is over `limit` bytes, BadRequest if the client leaves before."""
+async def body_bytes(request: Request, *, limit: int = sys.maxsize) -> bytes:
+    """Return the whole body. Raises BadRequest if the client leaves before, TooLarge when the body is too long.
+
+    That is, over the operator's own limit for what is read into memory, or over `limit` bytes.
+    """
+    settings: Settings = request.app.state.settings
+    limit = min(limit, settings.limits.body_bytes)
     chunks: list[bytes] = []
     size = 0
     try:

@@ -8,6 +8,7 @@ import click
 
 from swarmproxy.cli.commands import GoCommand, program
 from swarmproxy.cli.goflags import GO_INT
+from swarmproxy.cli.limits import NOTES
 from swarmproxy.cli.options import Globals, advertise, discovery_options, flag, text, texts
 from swarmproxy.cli.reading import ManageFlags, read_settings
 from swarmproxy.settings import FILTERS
@@ -80,6 +81,7 @@ manage = GoCommand(
         text("--cluster-driver", "-c", default="swarm", help="cluster driver: swarm"),
         discovery_options(),
         texts("--cluster-opt", help="cluster options, key=value (see below)"),
+        texts("--limit", help="what a client may take, key=value (see below)"),
         flag("--refresh-on-node-filter", help="refresh an engine when containers are listed with its name"),
         text("--container-name-refresh-filter", help="refresh all engines when this name is looked for"),
     ],
@@ -94,5 +96,6 @@ manage = GoCommand(
         ("swarm.mode=use", "swarm mode: use (a swarm that members are in), auto (form one of all members) or off"),
         ("swarm.managers=N", "managers of a swarm that is formed: 1, 3, 5 or 7; by default by the number of members"),
         ("swarm.network=auto", "driver of networks that ask for none: auto, bridge or overlay"),
+        *NOTES,
     ),
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from discovery import STORES, open_backend, split_url
 from discovery import DiscoveryError as BackendError
 from swarmproxy.cli.goflags import parse_int
+from swarmproxy.cli.limits import read_limits
 from swarmproxy.cli.options import (
     Globals,
     discovery_argument,
@@ -108,6 +109,7 @@ class ManageFlags:
     cluster_driver: str
     discovery_opt: tuple[str, ...]
     cluster_opt: tuple[str, ...]
+    limit: tuple[str, ...]
     refresh_on_node_filter: bool
     container_name_refresh_filter: str
 
@@ -163,6 +165,7 @@ def read_settings(
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
         socket_group=_group(flags.socket_group),
         policy=_policy(flags.policy),
+        limits=read_limits(flags.limit),
         drain_timeout_s=_drain_timeout(flags.drain_timeout),
         metrics_addr=_metrics_addr(flags, tls),
         metrics_tls=flags.metrics_tls,

@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from swarmproxy.cli.options import text, texts
+from swarmproxy.cli.sizes import parse_size
 from swarmproxy.errors import ConfigError
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _PORTS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 _BUILT_IN_NETWORKS = ("default", "bridge", "host", "none")
 
@@ -108,12 +108,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _bytes(flag: str, text: str) -> int:
     """Return the bytes of `512m`; 0 for an empty text."""
-    if not text:
-        return 0
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise ConfigError(f'{flag}: "{text}" is not a size such as 512m')
-    return int(float(found[1]) * 1024 ** " kmgtp".index(found[2].lower() or " "))
+    return parse_size(flag, text) if text else 0
 
 
 def _number(flag: str, text: str) -> float:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from swarmproxy.engine.client import engine_error
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import EngineError, EngineUnreachable
+from swarmproxy.errors import EngineError, EngineUnreachable, Exhausted
 from swarmproxy.model.apiversion import Version, nearest, spoken
 from swarmproxy.wire.fetch import Answer, fetch
 
@@ -73,6 +73,8 @@ async def ask(
 
 def unreachable(engine: Engine, cause: EngineUnreachable) -> EngineUnreachable:
     """Count a failure to reach `engine`, and return it in the words that users of Docker know."""
+    if isinstance(cause, Exhausted):
+        return Exhausted(str(cause))
     engine.note_failure(cause)
     return EngineUnreachable(
         f"Cannot connect to the Docker daemon at {engine.client.url}. Is the docker daemon running? ({cause})"

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from swarmproxy.engine.settings import EngineSettings
-from swarmproxy.errors import EngineError, EngineUnreachable, ProtocolViolation, SwarmError
+from swarmproxy.errors import EngineError, EngineUnreachable, Exhausted, ProtocolViolation, SwarmError
 from swarmproxy.model.members import NOT_JSON
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.fetch import Answer, fetch
@@ -336,6 +336,8 @@ class EngineClient:
 
         Source: classic Swarm 1.2, cluster/engine.go.
         """
+        if isinstance(cause, Exhausted) or isinstance(cause.__cause__, Exhausted):  # httpx wraps it
+            return Exhausted(str(cause))
         error = EngineUnreachable(
             f"Cannot connect to the Docker daemon at {self.url}. Is the docker daemon running? ({cause})"
         )

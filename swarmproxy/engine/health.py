@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from swarmproxy.engine.settings import EngineSettings, jittered
 from swarmproxy.engine.wheel import Wheel
-from swarmproxy.errors import EngineUnreachable, SwarmError
+from swarmproxy.errors import EngineUnreachable, Exhausted, SwarmError
 
 log = logging.getLogger("swarmproxy.engine")
 
@@ -85,7 +85,9 @@ class Health:
 
     def note_failure(self, error: SwarmError) -> None:
         """Count a failure to reach the engine. Anything else that went wrong changes nothing."""
-        if not isinstance(error, EngineUnreachable) or self.state is State.DISCONNECTED:
+        if not isinstance(error, EngineUnreachable) or isinstance(error, Exhausted):
+            return
+        if self.state is State.DISCONNECTED:
             return
         self.error = str(error)
         now = time.monotonic()

@@ -21,10 +21,10 @@ from starlette.exceptions import HTTPException
 
 from discovery import DiscoveryError, parse_entry
 from swarmproxy.api.errors import PAGE_NOT_FOUND, body_of, status_of
-from swarmproxy.errors import BadRequest, SwarmError, TooLarge
+from swarmproxy.errors import BadRequest, SwarmError, TooLarge, TooManyRequests
 from swarmproxy.hub.hub import Hub
-from swarmproxy.hub.rates import Rates, TooManyRequests
 from swarmproxy.hub.settings import HubSettings
+from swarmproxy.wire.rates import Rates, client_of
 
 log = logging.getLogger("swarmproxy.hub")
 
@@ -63,7 +63,7 @@ class Limited:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer, or refuse at little cost."""
         try:
-            self._rates.take(_host(scope))
+            _take(self._rates, scope)
         except TooManyRequests as error:
             await _error_reply(error)(scope, receive, send)
         else:
@@ -73,7 +73,7 @@ class Limited:
 @router.post("/clusters")
 async def create(request: Request) -> Response:
     """Answer with a new token."""
-    cast("Rates", request.app.state.creations).take(_host(request.scope))
+    _take(cast("Rates", request.app.state.creations), request.scope)
     token = await _hub(request).create()
     log.info("new cluster", extra={"client": _host(request.scope) or "unix"})
     return Response(token, media_type="text/plain")
@@ -112,6 +112,12 @@ def _host(scope: Any) -> str:
     """Return the client's address, "" for one of a unix socket."""
     client = scope.get("client")
     return str(client[0]) if client else ""
+
+
+def _take(rates: Rates, scope: Any) -> None:
+    """Count a request; a unix socket's clients are trusted. Raises TooManyRequests."""
+    if host := _host(scope):
+        rates.take(client_of(host))
 
 
 async def _body(request: Request) -> str:

@@ -18,8 +18,10 @@ class Clocks(ClientConnection):
         self._limits = limits
         self._exchange: Exchange | None = None  # in progress
         self.input_ended = False
+        self.write_paused = False
         self._input_ended_at = 0.0
         self._deadline = 0.0
+        self._timer_at = 0.0
         self._timer: asyncio.TimerHandle | None = None  # of the deadline, later of the connection's end
         self._watch: asyncio.TimerHandle | None = None
         self._stall: StallTimer | None = None
@@ -29,21 +31,18 @@ class Clocks(ClientConnection):
         raise NotImplementedError
 
     def put_off(self, seconds: float) -> None:
-        """Let the deadline pass `seconds` from now. One timer serves all requests: fired early, it waits on."""
-        self._deadline = self.loop.time() + seconds
-        if self._timer is None:
+        """Let the deadline pass `seconds` from now. One timer serves most requests: fired early, it waits on."""
+        self._deadline = deadline = self.loop.time() + seconds
+        if self._timer is None or deadline < self._timer_at:
+            self.stop_timer()
+            self._timer_at = deadline
             self._timer = self.loop.call_later(seconds, self._look_at_deadline)
-
-    def set_deadline(self, seconds: float) -> None:
-        """Let the deadline pass `seconds` from now, which may be sooner than before."""
-        self.stop_timer()
-        self.put_off(seconds)
 
     def _look_at_deadline(self) -> None:
         self._timer = None
         left_s = self._deadline - self.loop.time()
         if left_s > _EARLY_S:
-            self._timer = self.loop.call_later(left_s, self._look_at_deadline)
+            self.put_off(left_s)
         else:
             self.deadline_passed()
 
@@ -77,6 +76,23 @@ class Clocks(ClientConnection):
             self.close_now()
         else:
             self.watch_silence()
+
+    def pause_writing(self) -> None:
+        """Hold back whoever answers; not for ever."""
+        self.write_paused = True
+        if self._stall is None:
+            self._stall = StallTimer(self.transport, self._limits.stall_s, self.transport.abort)
+        self._stall.start()
+        if self._exchange is not None:
+            self._exchange.client_paused()
+
+    def resume_writing(self) -> None:
+        """Let the answer go on."""
+        self.write_paused = False
+        if self._stall is not None:
+            self._stall.stop()
+        if self._exchange is not None:
+            self._exchange.client_resumed()
 
     def stop_clocks(self) -> None:
         """Watch nothing any more."""

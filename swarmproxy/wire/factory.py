@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from ssl import SSLContext
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from swarmproxy.wire.admission import Admission
 from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.protocol import ServerProtocol
@@ -16,16 +18,42 @@ from swarmproxy.wire.tls_transport import TlsServerProtocol
 from swarmproxy.wire.wakeful import Wakeful
 
 
+class _Admitted(TlsServerProtocol):
+    """TLS of a client that is counted from its first byte on: who does not shake hands takes a connection as well."""
+
+    def __init__(
+        self, protocol: ServerProtocol, context: SSLContext, admission: Admission, *, timeout_s: float
+    ) -> None:
+        super().__init__(protocol, context, timeout_s=timeout_s)
+        self._protocol = protocol
+        self._admission = admission
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count, and end at once what is not even to be told why."""
+        super().connection_made(transport)
+        self._protocol.visit = visit = self._admission.enter(transport)
+        if visit.hopeless:
+            cast("asyncio.Transport", transport).abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count, also if the protocol above never heard of the connection."""
+        super().connection_lost(exc)
+        if self._protocol.visit is not None:
+            self._protocol.visit.end()
+
+
 def protocol_factory(
     *,
     tls: RenewableContext | None = None,
     limits: Limits | None = None,
     shortcut: Shortcut | None = None,
     journal: Journal | None = None,
+    admission: Admission | None = None,
 ) -> Callable[..., asyncio.Protocol]:
     """Return what `uvicorn.Config(http=...)` wants. TLS is ours (it can half-close): give uvicorn none."""
     chosen = limits or Limits()
     wakeful = Wakeful(chosen.awake_s)
+    admitting = admission or Admission(chosen)
 
     def build(
         config: Config,
@@ -33,9 +61,9 @@ def protocol_factory(
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> asyncio.Protocol:
-        protocol = ServerProtocol(config, server_state, app_state, _loop, chosen, wakeful, shortcut, journal)
+        protocol = ServerProtocol(config, server_state, app_state, _loop, chosen, wakeful, shortcut, admitting, journal)
         if tls is None:
             return protocol
-        return TlsServerProtocol(protocol, tls.current, timeout_s=chosen.handshake_timeout_s)
+        return _Admitted(protocol, tls.current, admitting, timeout_s=chosen.handshake_timeout_s)
 
     return build

@@ -8,8 +8,14 @@ from swarmproxy.wire.wakeful import AWAKE_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a client may take."""
+    """What a client may take. A cap or a rate of 0 is none."""
 
+    connections: int = 0  # of all clients; descriptors are a cap of their own
+    connections_per_client: int = 0  # of each address or local user
+    requests_per_second: float = 0.0  # of each identity: the name in a certificate, or else as for connections
+    requests_burst: int = 0  # that one may make at once; 0: those of some seconds
+    body_bytes: int = 16 * 1024 * 1024  # of a body that is read before it is acted on
+    body_timeout_s: float = 600.0  # for which nothing comes of a body that is waited for
     head_bytes: int = 1024 * 1024  # X-Registry-Config runs to tens of kilobytes
     head_timeout_s: float = 30.0
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S

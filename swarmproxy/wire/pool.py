@@ -5,8 +5,8 @@ import select
 import ssl
 from typing import cast
 
-from swarmproxy.errors import EngineUnreachable
-from swarmproxy.wire import ssh
+from swarmproxy.errors import EngineUnreachable, Exhausted
+from swarmproxy.wire import descriptors, ssh
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.idle import Idle
 from swarmproxy.wire.sockets import is_unacknowledged, read_left_over, tune
@@ -269,6 +269,8 @@ class Pool:
         except TimeoutError as error:
             raise EngineUnreachable(f"engine {self.address} does not take connections: time out") from error
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError, a bad name may be a ValueError
+            if isinstance(error, OSError) and descriptors.means_exhausted(error):
+                raise _exhausted(self.address) from error
             raise EngineUnreachable(f"engine {self.address} cannot be reached: {_reason(error)}") from error
         finally:
             self._dialling -= 1
@@ -304,6 +306,10 @@ class Pool:
             transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
         else:
             transport, _ = await loop.create_connection(lambda: protocol, address.host, address.port)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= descriptors.for_engines():
+            transport.abort()
+            raise _exhausted(address)
         if shaking is not None:
             try:
                 await shaking.established
@@ -364,6 +370,12 @@ class Pool:
         for connection in list(self._connections):
             connection.transport.abort()
         await asyncio.sleep(0)  # let the exchanges hear of it
+
+
+def _exhausted(address: Address) -> Exhausted:
+    """Return the error for a connection to an engine that we have no descriptor for, and log that."""
+    descriptors.tell()
+    return Exhausted(f"This manager has no file descriptor left for a connection to engine {address}")
 
 
 def _reason(error: Exception) -> str:

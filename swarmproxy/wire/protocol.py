@@ -18,6 +18,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
 from swarmproxy.errors import BadRequest, ProtocolViolation, TooLarge
+from swarmproxy.wire.admission import Admission, Visit
 from swarmproxy.wire.clocks import Clocks
 from swarmproxy.wire.exchange import Application, AsgiExchange, Message
 from swarmproxy.wire.framing import Chunked, Counted, Piece, Scanner
@@ -25,7 +26,7 @@ from swarmproxy.wire.head import RequestHead, has_bare_line_feed, parse_request
 from swarmproxy.wire.journal import Journal, note_unread
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import Exchange, Shortcut
-from swarmproxy.wire.sockets import StallTimer, tune
+from swarmproxy.wire.sockets import tune
 from swarmproxy.wire.status import error_answer
 from swarmproxy.wire.wakeful import Wakeful
 
@@ -56,6 +57,7 @@ class ServerProtocol(Clocks):
         limits: Limits,
         wakeful: Wakeful,
         shortcut: Shortcut | None,
+        admission: Admission,
         journal: Journal | None = None,
     ) -> None:
         if not config.loaded:
@@ -69,11 +71,14 @@ class ServerProtocol(Clocks):
         self._wakeful = wakeful
         self._shortcut = shortcut
         self._journal = journal
+        self._admission = admission
+        self.visit: Visit | None = None  # under TLS it began with the handshake
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # from `connection_made` on
-        self.write_paused = False
         self._state = _State.HEAD
         self._held = bytearray()  # a head that is not complete, or what came behind a request
         self._body: Scanner = Counted(0)
+        self._body_moved = False  # or could not, since somebody looked last
+        self._limited = False
         self._beginning = False  # a request is handed over just now
         self._read_paused = False
         self._draining = False
@@ -100,7 +105,15 @@ class ServerProtocol(Clocks):
             "scheme": "https" if secure else "http",
             "root_path": self._root_path,
         }
-        self._wait_for_head()
+        if self.visit is None:
+            self.visit = self._admission.enter(transport)
+        self._limited = self.visit.limited
+        if self.visit.hopeless:
+            self.transport.abort()
+        elif self.visit.refusal is not None:
+            self.put_off(self._limits.linger_s)
+        else:
+            self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sends."""
@@ -129,28 +142,13 @@ class ServerProtocol(Clocks):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Tell the request in progress."""
         self._server_state.connections.discard(self)
+        if self.visit is not None:
+            self.visit.end()
         self._state = _State.IGNORED
         self._held.clear()
         self.stop_clocks()
         if (exchange := self._leave_exchange()) is not None:
             exchange.client_lost()
-
-    def pause_writing(self) -> None:
-        """Hold back whoever answers; not for ever."""
-        self.write_paused = True
-        if self._stall is None:
-            self._stall = StallTimer(self.transport, self._limits.stall_s, self.transport.abort)
-        self._stall.start()
-        if self._exchange is not None:
-            self._exchange.client_paused()
-
-    def resume_writing(self) -> None:
-        """Let the answer go on."""
-        self.write_paused = False
-        if self._stall is not None:
-            self._stall.stop()
-        if self._exchange is not None:
-            self._exchange.client_resumed()
 
     def stay_awake(self) -> None:
         """Expect the engine or the client to say something at once, if there is little else to do."""
@@ -165,6 +163,7 @@ class ServerProtocol(Clocks):
 
     def resume_reading(self) -> None:
         """Take from the client again."""
+        self._body_moved = True  # from now on it is the client's turn
         if self._read_paused and not self.input_ended:
             self._read_paused = False
             self.transport.resume_reading()
@@ -231,7 +230,7 @@ class ServerProtocol(Clocks):
         elif len(self._held) > self._limits.head_bytes:
             self._refuse_head(431, "the request's headers are too large")
         elif self._held and not seen:
-            self.set_deadline(self._limits.head_timeout_s)
+            self.put_off(self._limits.head_timeout_s)
 
     def _begin(self, request: RequestHead) -> None:
         exchange = Exchange(self, request)
@@ -253,6 +252,10 @@ class ServerProtocol(Clocks):
                     return  # its body is malformed
         elif self._held:
             self._hold(b"")
+        if self._limited and self.visit is not None and self.visit.turns_away(exchange):
+            return
+        if self._state is _State.BODY:
+            self._wait_for_body()
         if self._shortcut is None or request.has_body or not self._shortcut(exchange):
             self.ask_application(exchange)
 
@@ -271,6 +274,7 @@ class ServerProtocol(Clocks):
             self._fail_request(400, str(violation))
             return
         exchange = self._exchange
+        self._body_moved = True
         if end >= 0:
             self._state = _State.BEHIND
         if exchange is not None and (pieces or end >= 0):
@@ -371,11 +375,19 @@ class ServerProtocol(Clocks):
     def _wait_for_head(self) -> None:
         self.put_off(self._limits.keep_alive_s)
 
+    def _wait_for_body(self) -> None:
+        self._body_moved = False
+        self.put_off(self._limits.body_timeout_s)
+
     def deadline_passed(self) -> None:
-        """Give up waiting for a request."""
-        if self._state is not _State.HEAD:
-            return
-        if self._held:
+        """Give up waiting for a request, or the rest of one."""
+        if self._state is _State.BODY:
+            exchange = self._exchange
+            if self._body_moved or self._read_paused or exchange is None or exchange.wants_continue:
+                self._wait_for_body()  # it comes, or is not asked for just now
+            else:
+                self._fail_request(408, "the rest of the request's body did not come in time")
+        elif self._state is _State.HEAD and self._held:
             self._refuse_head(408, "the request's headers did not come in time")
-        else:
+        elif self._state is _State.HEAD:
             self.close_now()

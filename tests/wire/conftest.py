@@ -18,6 +18,7 @@ import uvloop
 from swarmproxy.errors import EngineUnreachable
 from swarmproxy.wire import tls
 from swarmproxy.wire.address import Address
+from swarmproxy.wire.admission import Admission
 from swarmproxy.wire.factory import protocol_factory
 from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
@@ -76,6 +77,7 @@ class Proxy:
     port: int
     server: uvicorn.Server
     client_tls: ssl.SSLContext | None
+    admission: Admission
     options: RelayOptions = DEFAULT
     results: list[Any] = field(default_factory=list)  # what `relay` returned or raised
     own: Callable[..., Awaitable[None]] | None = None  # answers instead of the relay
@@ -164,11 +166,16 @@ async def start(certificates: Certificates) -> AsyncIterator[Start]:
         await engine.start()
         pool = Pool(Address("127.0.0.1", engine.port), tls=fixed(pool_tls), **pool_options)
         listens = socket.create_server(("127.0.0.1", 0))
-        proxy = Proxy(engine, pool, listens.getsockname()[1], None, client_tls)  # type: ignore[arg-type]
+        admission = Admission(limits or Limits())
+        proxy = Proxy(engine, pool, listens.getsockname()[1], None, client_tls, admission)  # type: ignore[arg-type]
         config = uvicorn.Config(
             proxy.app,
             http=protocol_factory(  # type: ignore[arg-type]
-                tls=listener or fixed(server_tls), limits=limits, shortcut=proxy.at_once, journal=journal
+                tls=listener or fixed(server_tls),
+                limits=limits,
+                shortcut=proxy.at_once,
+                journal=journal,
+                admission=admission,
             ),
             lifespan="off",
             interface="asgi3",

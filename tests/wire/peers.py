@@ -173,9 +173,15 @@ class Peer:
 
 
 async def connect(
-    port: int, context: ssl.SSLContext | None = None, *, session: ssl.SSLSession | None = None, buffer: int = 0
+    port: int,
+    context: ssl.SSLContext | None = None,
+    *,
+    session: ssl.SSLSession | None = None,
+    buffer: int = 0,
+    source: str = "127.0.0.1",
 ) -> Peer:
     sock = socket.socket()
+    sock.bind((source, 0))
     if buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     sock.setblocking(False)

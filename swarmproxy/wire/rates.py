@@ -7,21 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from swarmproxy.errors import SwarmError
+from swarmproxy.errors import TooManyRequests
 
-log = logging.getLogger("swarmproxy.hub")
+log = logging.getLogger("swarmproxy.wire")
 
 MAX_CLIENTS = 10_000
 IPV6_PREFIX = 64
 """One client of IPv6 has a whole network of this size."""
-
-
-class TooManyRequests(SwarmError):
-    """A client asked for more than its share; it may ask again after `retry_after_s`."""
-
-    def __init__(self, retry_after_s: float) -> None:
-        super().__init__("too many requests from this address, try again later")
-        self.retry_after_s = retry_after_s
 
 
 @dataclass(slots=True)
@@ -44,15 +36,11 @@ class Rates:
         self._monotonic = monotonic
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, host: str) -> None:
-        """Count one request of `host`, which is empty for a unix socket's clients: they are trusted.
-
-        Raises TooManyRequests; one line a client is logged when that begins.
-        """
-        if not host or self._per_s <= 0:
+    def take(self, client: str) -> None:
+        """Count one request of `client`. Raises TooManyRequests; one line a client is logged when that begins."""
+        if self._per_s <= 0:
             return
         now_s = self._monotonic()
-        client = client_of(host)
         bucket = self._buckets.get(client)
         if bucket is None:
             bucket = self._buckets[client] = _Bucket(self._burst, now_s)
@@ -68,17 +56,18 @@ class Rates:
         if not bucket.limited:
             bucket.limited = True
             log.warning("too many requests", extra={"client": client, "of": self._what})
-        raise TooManyRequests((1 - bucket.left) / self._per_s)
+        after_s = (1 - bucket.left) / self._per_s
+        raise TooManyRequests(f"too many requests from {client}, try again later", retry_after_s=after_s)
 
 
 def client_of(host: str) -> str:
     """Return what counts as one client: an IPv4 address, mapped or not, or a network of IPv6."""
+    if ":" not in host:
+        return host
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))

@@ -1,0 +1,144 @@
+"""Who may connect, and how often ask: caps that keep one client, or all of them, from taking what others need.
+
+A client that is refused is told why in the answer to its first request, and its connection is closed. Of those, too,
+there are only so many: beyond them, connections are closed as they come.
+"""
+
+import asyncio
+import math
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+
+from swarmproxy.errors import TooManyRequests
+from swarmproxy.wire import descriptors
+from swarmproxy.wire.exchange import AsgiExchange
+from swarmproxy.wire.limits import Limits
+from swarmproxy.wire.rates import Rates, client_of
+from swarmproxy.wire.sockets import user_of
+
+BURST_S = 10
+"""A client may ask at once for what is its share of so long."""
+_TOLD_AT_ONCE = 64  # clients that may be waiting to hear why they are refused
+_AGAIN_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a client is not served, and when it may come again."""
+
+    status: int
+    message: str
+    retry_after_s: int = _AGAIN_S
+
+    def answer(self, exchange: AsgiExchange) -> None:
+        """Answer so."""
+        lines = b"content-type: application/json\r\nretry-after: %d\r\n" % self.retry_after_s
+        exchange.answer_at_once(self.status, lines, msgspec.json.encode({"message": self.message}) + b"\n")
+
+
+class Admission:
+    """Counts connections and requests. All listeners of a manager share one."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.connections
+        self._most_of_one = limits.connections_per_client
+        burst = limits.requests_burst or max(1, limits.requests_per_second * BURST_S)
+        self.rates = Rates("requests", limits.requests_per_second, burst) if limits.requests_per_second else None
+        self._open = 0
+        self._of: dict[str, int] = {}  # by client
+        self._refused = 0
+
+    def enter(self, transport: asyncio.BaseTransport) -> "Visit":
+        """Count a new connection; the caller ends the visit with it."""
+        host = host_of(transport)
+        sock = transport.get_extra_info("socket")
+        descriptor = sock.fileno() if sock is not None else -1
+        refusal = self._refusal(descriptor, host)
+        if refusal is None:
+            self._open += 1
+            self._of[host] = self._of.get(host, 0) + 1
+            return Visit(self, host, None, hopeless=False)
+        self._refused += 1
+        hopeless = self._refused > _TOLD_AT_ONCE or descriptor >= descriptors.for_refused()
+        return Visit(self, host, refusal, hopeless=hopeless)
+
+    def _refusal(self, descriptor: int, host: str) -> Refusal | None:
+        too_high = descriptors.for_clients()
+        if descriptor >= too_high:
+            descriptors.tell()
+            return Refusal(503, "The manager has too few file descriptors left, try again later")
+        if self._most and self._open >= self._most:
+            return Refusal(503, f"The manager serves {self._most} connections already, try again later")
+        of_one = self._most_of_one or max(1, too_high // 2)
+        if self._of.get(host, 0) >= of_one:
+            return Refusal(429, f"{host or 'this client'} has {of_one} connections open already, try again later")
+        return None
+
+    def leave(self, visit: "Visit") -> None:
+        """Forget a connection that is closed."""
+        if visit.refusal is not None:
+            self._refused -= 1
+            return
+        self._open -= 1
+        left = self._of[visit.host] - 1
+        if left:
+            self._of[visit.host] = left
+        else:
+            del self._of[visit.host]
+
+
+class Visit:
+    """One connection, from its begin to its end. `hopeless`: it is to be closed without a word."""
+
+    __slots__ = ("_admission", "_ended", "_identity", "hopeless", "host", "limited", "refusal")
+
+    def __init__(self, admission: Admission, host: str, refusal: Refusal | None, *, hopeless: bool) -> None:
+        self._admission = admission
+        self._ended = False
+        self._identity = ""
+        self.host = host
+        self.refusal = refusal
+        self.hopeless = hopeless
+        self.limited = refusal is not None or admission.rates is not None  # some requests may be turned away
+
+    def turns_away(self, exchange: AsgiExchange) -> bool:
+        """Answer a request that asks for too much; return whether that was so."""
+        refusal = self.refusal
+        if refusal is not None:
+            exchange.keep_alive = False
+        elif self._admission.rates is not None:
+            if not self._identity:
+                self._identity = identity_of(exchange.connection.transport) or "this client"
+            try:
+                self._admission.rates.take(self._identity)
+            except TooManyRequests as error:
+                refusal = Refusal(429, str(error), math.ceil(error.retry_after_s))
+        if refusal is None:
+            return False
+        refusal.answer(exchange)
+        return True
+
+    def end(self) -> None:
+        """Note that the connection is closed. To be called at least once."""
+        if not self._ended:
+            self._ended = True
+            self._admission.leave(self)
+
+
+def host_of(transport: asyncio.BaseTransport) -> str:
+    """Return where a client is: an address, a network of IPv6, or a user of this machine."""
+    name = transport.get_extra_info("peername")
+    return client_of(str(name[0])) if isinstance(name, tuple) else user_of(transport)
+
+
+def identity_of(transport: asyncio.BaseTransport) -> str:
+    """Return who a client is: the name in its certificate, or else where it is."""
+    secure: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    certificate = secure.getpeercert() if secure is not None else None
+    subject = cast("Iterable[Iterable[tuple[str, str]]]", (certificate or {}).get("subject", ()))
+    names = [value for part in subject for key, value in part if key == "commonName"]
+    return f"CN={names[0]}" if names else host_of(transport)
