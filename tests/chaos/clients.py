@@ -143,7 +143,8 @@ class Client(threading.Thread):
                 self._goes.wait()
                 continue
             self._act(self._dice.choice(self._stand.managers))
-            self._ends.wait(self._dice.expovariate(1 / PACE_S))
+            with self._stand.alarm:
+                self._stand.alarm.wait(self._dice.expovariate(1 / PACE_S))
 
     def _act(self, manager: Manager) -> None:
         self._own = [record for record in self._own if record.is_there]

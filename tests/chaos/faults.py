@@ -1,10 +1,12 @@
 """How each kind of fault is done to the stand, and how it is mended."""
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ from tests.integration.group import role_of
 T = TypeVar("T")
 Mend = Callable[[], None]
 FURTHEST_S = 7200.0  # that a clock jumps
+PAGE_BYTES = 4096
+HEAD_START_S = 0.03  # of clients, so that the fault befalls what they have asked for
 
 
 class Faults:
@@ -47,10 +51,13 @@ class Faults:
         troubles = self._stand.troubles
         if troubles.now(subject):
             return None
+        self._stand.sound_alarm()
+        time.sleep(HEAD_START_S)
         troubles.begin(subject)
         mend = begin()
+        self._stand.sound_alarm()
         self.done[fault.kind] += 1
-        print(f"{fault.kind}: {subject}, {fault.lasts_s:.1f} s", flush=True)
+        print(f"{time.strftime('%H:%M:%S')} {fault.kind}: {subject}, {fault.lasts_s:.1f} s", flush=True)
 
         def end() -> None:
             mend()
@@ -84,9 +91,9 @@ class Faults:
     def _fill(self, engine: Engine) -> Mend:
         """Take all that is left of the engine's disk."""
         filler = engine.directory / "data" / "filler"
-        with filler.open("wb") as file:
-            space = os.statvfs(file.fileno())
-            os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize)
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(PAGE_BYTES))
 
         def clear() -> None:
             filler.unlink()
@@ -116,7 +123,7 @@ class Faults:
                 return lambda: self._restart_ended(manager)
             case Kind.MANAGER_FROZEN:
                 os.kill(manager.pid, signal.SIGSTOP)
-                return lambda: os.kill(manager.pid, signal.SIGCONT)
+                return lambda: self._thaw(manager)
             case Kind.MANAGER_LINK:
                 host.disconnect()
                 return host.reconnect
@@ -132,6 +139,18 @@ class Faults:
                 for address in lost:
                     host.lose(address)
                 return lambda: find(host, lost)
+
+    def _thaw(self, manager: Manager) -> None:
+        """Let a manager go on that was asked meanwhile whether it leads: it may not, if another does."""
+        with contextlib.closing(manager.connect()) as connection:
+            connection.request("GET", "/info")  # its machine's kernel takes that
+            others = [each for each in self._stand.managers if each is not manager]
+            leading = [each for each in others if role_of(each, timeout_s=1)[0] == "primary"]
+            os.kill(manager.pid, signal.SIGCONT)
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                rows = dict(json.loads(connection.getresponse().read())["SystemStatus"])
+                if leading and rows["Role"] == "primary" and role_of(leading[0])[0] == "primary":
+                    self._ledger.violate(f"two leaders: {leading[0].address} and {manager.address}, which was stopped")
 
     def _restart_ended(self, manager: Manager) -> None:
         try:

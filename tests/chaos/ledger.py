@@ -1,6 +1,7 @@
 """What clients asked for and were answered, and what must be true of the engines because of that."""
 
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,7 +76,7 @@ class Ledger:
         with self._lock:
             if text not in self.violations:
                 self.violations.append(text)
-                print(f"VIOLATION {text}", flush=True)
+                print(f"{time.strftime('%H:%M:%S')} BROKEN: {text}", flush=True)
 
     def destroy(self, keys: Collection[str]) -> None:
         """Note that an engine with these containers has lost its data."""

@@ -3,8 +3,11 @@
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 RESULTS = ("ok", "4xx", "5xx", "unanswered", "not accepted")
 
 
@@ -69,7 +72,7 @@ class Report:
             ("processor time of all", f"{self.cpu_s:.0f} s, {100 * self.cpu_s / max(self.seconds, 1):.0f} % of a core"),
             ("promises broken", str(len(self.violations))),
         ]
-        lines = ["| what | |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in rows)]
+        lines = ["|  |  |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in rows)]
         return "\n".join(lines)
 
     def _by_operation(self) -> list[tuple[str, str]]:
@@ -100,3 +103,10 @@ def spread(samples: list[Sample], name: str) -> str:
     """Return the least and the largest of an attribute."""
     values = [getattr(each, name) for each in samples]
     return f"{min(values):.0f} to {max(values):.0f}" if values else "none"
+
+
+def write_docs(table: str, page: Path = PAGE) -> None:
+    """Put the table into the document, between its two marks."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")

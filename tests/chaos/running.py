@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +25,11 @@ DESCRIPTOR_GROWTH = 40  # idle connections come and go
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def run(seed: int, seconds: float, *, store: str = "", directory: Path) -> Report:
-    """Return what came of a run of at least `seconds`: the last storm is looked at as all others are."""
+def run(seed: int, seconds: float, *, store: str = "", directory: Path, logs: Path | None = None) -> Report:
+    """Return what came of a run of at least `seconds`: the last storm is looked at as all others are.
+
+    `logs`: where to keep those of managers and engines.
+    """
     begun = time.monotonic()
     report = Report(seed=seed, store=store or store_of(seed), commit=commit())
     print(f"chaos: seed {seed}, {report.store}, {seconds:.0f} s", flush=True)
@@ -38,6 +42,8 @@ def run(seed: int, seconds: float, *, store: str = "", directory: Path) -> Repor
             report.seconds = time.monotonic() - begun
             report.cpu_s = cpu_s()
             chaos.end()
+            if logs is not None:
+                keep_logs(stand, logs)
     return report
 
 
@@ -99,7 +105,7 @@ class Chaos:
             client.rest()
         took_s = settle(self._stand, self._ledger)
         self._report.settled_s.append(took_s)
-        print(f"all was right after {took_s:.1f} s of quiet", flush=True)
+        print(f"{time.strftime('%H:%M:%S')} all was right after {took_s:.1f} s of quiet", flush=True)
         truth = read_all(self._stand)
         check_execs(self._stand, self._ledger, truth)
         clean_up(self._stand, self._ledger, self._inspector, truth)
@@ -135,6 +141,13 @@ class Chaos:
         report.looks = self._leaders.rounds
         report.leaders = self._leaders.changes
         report.longest_without_leader_s = self._leaders.longest_without_s
+
+
+def keep_logs(stand: Stand, into: Path) -> None:
+    """Copy the logs of managers and engines."""
+    into.mkdir(parents=True, exist_ok=True)
+    for directory in [each.directory for each in stand.managers] + [each.directory for each in stand.engines]:
+        shutil.copy(directory / "log", into / f"{directory.name}.log")
 
 
 def sample(manager: Manager, at_s: float) -> Sample:

@@ -88,6 +88,8 @@ class Stand:
         self.store: Store
         self.store_ip = f"{self.network.subnet}.{STORE_SLOT}"
         self.troubles = Troubles()
+        self.alarm = threading.Condition()
+        """Notified just before a fault begins and after: clients hurry then, to have something under way."""
         self.memory_bytes = 0  # of each container
         self._stack = ExitStack()
 
@@ -155,6 +157,11 @@ class Stand:
         self.managers.append(manager)
         stack.callback(manager.kill)
         manager.start()
+
+    def sound_alarm(self) -> None:
+        """Have clients that wait for nothing else do something now."""
+        with self.alarm:
+            self.alarm.notify_all()
 
     def read(self, engine: Engine) -> list[Listed] | None:
         """Return the clients' containers on an engine as it lists them itself; None if it does not answer now."""
