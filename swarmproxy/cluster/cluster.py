@@ -26,7 +26,7 @@ from swarmproxy.cluster.swarms import Swarms
 from swarmproxy.cluster.versions import Versions
 from swarmproxy.cluster.volumes import VolumeIndex
 from swarmproxy.engine.engine import Engine, Facts, State
-from swarmproxy.errors import NotFound, SwarmError, Unavailable
+from swarmproxy.errors import EngineUnreachable, NotFound, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import Event, swarm_event
@@ -320,7 +320,17 @@ class Cluster:
 
         The function that comes back is called when the exchange is over, and reads the state.
         """
-        return self._read_later(engine, container_id, lambda: engine.refresh_container(container_id))
+        settle = self.unsettled.expect(engine, container_id)
+
+        def read() -> None:
+            try:
+                reading = engine.changes.read(container_id)
+            except EngineUnreachable:  # which is noticed by the engine's own watch
+                settle()
+            else:
+                reading.add_done_callback(lambda _: settle())
+
+        return read
 
     def images_changed(self, engine: Engine) -> Callable[[], None]:
         """As `changed`, for the images of `engine`."""

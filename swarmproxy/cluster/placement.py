@@ -186,7 +186,7 @@ class Placement:
             if any(name not in engine.volumes for name in wanted.volumes):
                 await reread_volumes(engine)  # before the place is given back: the next one must find them
             try:
-                await engine.refresh_container(created.id)
+                await engine.refresh_container(created.id, begun_will_do=True)  # by the event of it
             except SwarmError as error:  # it exists: the next look at the engine will find it
                 log.warning("a new container could not be read", extra={"id": created.id, "error": str(error)})
             return Placed(_with_warnings(created, spec), engine)

@@ -28,6 +28,7 @@ CONTAINERS, IMAGES, NETWORKS, VOLUMES = LISTS = (
     "/networks",
     "/volumes",
 )
+_LIST_OF_ONE = "/containers/json?all=1&filters=%7B%22id%22%3A%5B%22"  # {"id":["
 JSON = {"Content-Type": "application/json"}
 
 Moments = tuple[str, str]
@@ -143,16 +144,14 @@ class EngineClient:
         targets = [f"{before}{each if each.isalnum() else quote(each, safe='')}{after}" for each in container_ids]
         return self._together(targets, self._settings.step_timeout_s)
 
-    async def list_container(self, container_id: str) -> bytes:
-        """Return the body of `/containers/json` with nothing but this container, in whatever state."""
-        query = {"all": "1", "filters": msgspec.json.encode({"id": [container_id]}).decode()}
-        path = self._versioned(f"/containers/json?{urlencode(query)}")
-        return (await self._fetch(path, self._settings.step_timeout_s)).body
+    def looks_at(self, container_id: str) -> Calls:
+        """Ask for the list with nothing but this container, in whatever state, and for its inspect.
 
-    async def inspect_container(self, container_id: str) -> bytes:
-        """Return the body of the container's inspect. That it does not come says nothing of the engine."""
-        path = self._versioned(f"/containers/{quote(container_id, safe='')}/json")
-        return (await self._fetch(path, self._settings.step_timeout_s, counts=False)).body
+        Used as a context manager. That the inspect does not come says nothing of the engine.
+        """
+        name = container_id if container_id.isalnum() else quote(container_id, safe="")
+        targets = [self._versioned(f"{_LIST_OF_ONE}{name}%22%5D%7D"), self._versioned(f"/containers/{name}/json")]
+        return self._together(targets, self._settings.step_timeout_s)
 
     async def list(self, path: str, *, counts: bool = True) -> bytes:
         """Return the body of one of LISTS. Unless it `counts`, that it does not come says nothing of the engine."""

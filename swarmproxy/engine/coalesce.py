@@ -19,7 +19,15 @@ class Coalescer(Generic[T]):
     keys are worked on at once; tasks exist only while there is work.
     """
 
-    __slots__ = ("_busy", "_limit", "_name", "_tasks", "_wanted", "_work")  # there are several for each engine
+    __slots__ = (
+        "_begun",
+        "_busy",
+        "_limit",
+        "_name",
+        "_tasks",
+        "_wanted",
+        "_work",
+    )  # there are several for each engine
 
     def __init__(self, work: Callable[[str], Awaitable[T]], *, limit: int, name: str) -> None:
         self._work = work
@@ -28,10 +36,12 @@ class Coalescer(Generic[T]):
         self._tasks: asyncio.TaskGroup | None = None
         self._wanted: dict[str, asyncio.Future[T]] = {}  # in the order in which they are worked on
         self._busy: set[str] = set()
+        self._begun: dict[str, asyncio.Future[T]] = {}  # runs under way
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Work in `tasks` from now on; the group of before has ended."""
         self._tasks = tasks
+        self._begun.clear()
         self._busy.clear()  # a task that was cancelled before it began had no chance to say so
 
     def close(self, reason: str) -> None:
@@ -42,15 +52,17 @@ class Coalescer(Generic[T]):
             if not future.done():
                 future.set_exception(EngineUnreachable(reason))
 
-    def ask(self, key: str, *, urgent: bool = False) -> asyncio.Future[T]:
+    def ask(self, key: str, *, urgent: bool = False, begun_will_do: bool = False) -> asyncio.Future[T]:
         """Return the outcome of a run that begins now or later; an urgent one goes before all that wait.
 
-        Raises EngineUnreachable before `open` and after `close`. The future is shared: wait for it with
-        `asyncio.shield`.
+        Or that of the run which is under way, if who asks can do with that. The future is shared: wait for it with
+        `asyncio.shield`. Raises EngineUnreachable before `open` and after `close`.
         """
         if self._tasks is None:
             raise EngineUnreachable("the engine is not a member of the cluster")
         future = self._wanted.get(key)
+        if begun_will_do and key in self._begun:
+            return self._begun[key]
         if future is None:
             future = self._wanted[key] = asyncio.get_running_loop().create_future()
             future.add_done_callback(_look_at)
@@ -69,6 +81,8 @@ class Coalescer(Generic[T]):
         key: str | None = first
         while key is not None:
             future = self._wanted.pop(key, None)
+            if future is not None:
+                self._begun[key] = future
             try:
                 outcome = await self._work(key)
             except asyncio.CancelledError:
@@ -85,6 +99,7 @@ class Coalescer(Generic[T]):
                     future.set_result(outcome)
             finally:
                 self._busy.discard(key)
+                self._begun.pop(key, None)
             key = next((each for each in self._wanted if each not in self._busy), None)
             if key is not None:
                 self._busy.add(key)

@@ -83,6 +83,7 @@ class Engine:
             circumstances=lambda: (self._skew.ns, self.facts.ip if self.facts else ""),
             tally=shared.tally,
         )
+        self.changes = self._refresher.changes  # of containers, by requests that are on their way
 
     # -- what is known
 
@@ -191,12 +192,12 @@ class Engine:
         """Take note that the engine answered a request that was passed on."""
         self._health.note_success()
 
-    async def refresh_container(self, container_id: str) -> Container | None:
+    async def refresh_container(self, container_id: str, *, begun_will_do: bool = False) -> Container | None:
         """Read a container now and return it; None if it has gone. The observer has been told then.
 
-        Raises EngineUnreachable, also if the engine is no member just now, EngineError or ProtocolViolation.
+        Raises as `Changes.read`, EngineError or ProtocolViolation.
         """
-        return await asyncio.shield(self._refresher.containers.ask(container_id, urgent=True))
+        return await asyncio.shield(self.changes.read(container_id, begun_will_do=begun_will_do))
 
     async def refresh_containers(self, *, full: bool = True) -> None:
         """Read the list of containers now, and inspect all (`full`) or the new and changed ones.
@@ -247,8 +248,7 @@ class Engine:
                 self._leave(reason)
                 if reason != said:
                     said = reason
-                    extra = {"addr": str(self.address), "error": reason}
-                    log.warning("Failed to validate pending node", extra=extra)
+                    log.warning("Failed to validate pending node", extra={"addr": str(self.address), "error": reason})
                 wait_s = min(self._settings.retry_min_s * 2 ** min(refused, 16), self._settings.retry_max_s)
                 refused += 1
                 await asyncio.sleep(jittered(wait_s))

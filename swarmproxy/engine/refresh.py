@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from itertools import islice
 
+from swarmproxy.engine.changes import Changes
 from swarmproxy.engine.client import CONTAINERS, IMAGES, LISTS, NETWORKS, VOLUMES, Calls, EngineClient
 from swarmproxy.engine.coalesce import Coalescer
 from swarmproxy.engine.events import Effect, effect_of
@@ -57,6 +58,7 @@ class Refresher:
         self._known: tuple[int, int] | None = None  # hash of a list that told nothing new, and what was known then
         self._seen: dict[str, tuple[int, int | None]] = {}  # number and hash of each list as it was taken in last
         self.containers = Coalescer(self._read_one, limit=settings.inspects, name=f"inspect {address}")
+        self.changes = Changes(self.containers, lambda container_id: container_id in inventory.containers)
         self.images = Coalescer(lambda _: self._read_list(IMAGES), limit=1, name=f"images {address}")
         self.networks = Coalescer(lambda _: self._read_list(NETWORKS), limit=1, name=f"networks {address}")
         self.volumes = Coalescer(lambda _: self._read_list(VOLUMES), limit=1, name=f"volumes {address}")
@@ -74,6 +76,7 @@ class Refresher:
     def close(self) -> None:
         """Take no more work."""
         reason = f"engine {self._address} is not a member of the cluster"
+        self.changes.close()
         self.containers.close(reason)
         for each in (self.specs, *self._lists):
             each.close(reason)
@@ -101,7 +104,7 @@ class Refresher:
 
     def touch(self, container_id: str) -> None:
         """Have one container read soon; nobody waits for it."""
-        self.containers.ask(container_id)
+        self.changes.touch(container_id)
 
     def take_event(self, event: Event) -> None:
         """Have read soon what `event` changes."""
@@ -274,16 +277,16 @@ class Refresher:
     async def _read_one(self, container_id: str) -> Container | None:
         """Read one container now: its element of the list, then its inspect."""
         try:
-            with self._inventory.reading() as number:
-                listed = read_list(await self._client.list_container(container_id))
-                for each in listed:
-                    if each.id == container_id:
-                        try:
-                            body = await self._client.inspect_container(container_id)
-                        except EngineError as error:
-                            self._not_inspected(each, error)
-                            return None
-                        return self._take_container(each, body, number)
+            with self._inventory.reading() as number, self._client.looks_at(container_id) as bodies:
+                listed = {each.id: each for each in read_list(await bodies.next())}.get(container_id)
+                try:
+                    body = await bodies.next(counts=False)
+                except EngineError as error:
+                    if listed is not None:
+                        self._not_inspected(listed, error)
+                        return None
+                if listed is not None:
+                    return self._take_container(listed, body, number)
                 self._inventory.drop(container_id)
                 return None
         except SwarmError as error:

@@ -123,7 +123,7 @@ async def test_deadline(scripted: ScriptedEngine, client: EngineClient, outcomes
         client.info(timeout_s=0.05),
         client.get_raw("/x", timeout_s=0.05),
         client.create_container("", b"{}"),
-        client.list_container("abc"),
+        client.list("/networks"),
     ]
     for call in calls:
         with pytest.raises(EngineUnreachable) as caught:
@@ -138,8 +138,8 @@ async def test_deadline(scripted: ScriptedEngine, client: EngineClient, outcomes
 async def test_hung_inspect(scripted: ScriptedEngine, client: EngineClient, outcomes: Outcomes) -> None:
     """A container that cannot be inspected says nothing of its engine."""
     scripted.frozen = True
-    with pytest.raises(EngineUnreachable):
-        await client.inspect_container("abc")
+    with client.looks_at("abc") as bodies, pytest.raises(EngineUnreachable):
+        await bodies.next(counts=False)
     assert outcomes.failures == []
 
 

@@ -53,6 +53,19 @@ async def test_shared_run() -> None:
         assert (await first, await second) == (1, 2)
 
 
+async def test_begun_will_do() -> None:
+    """Who can do with a run that is under way shares that, and begins one if there is none."""
+    work = Work()
+    async with open_for(work) as coalescer:
+        first = coalescer.ask("a", begun_will_do=True)
+        await asyncio.sleep(0)
+        assert coalescer.ask("a", begun_will_do=True) is first
+        second = coalescer.ask("a")
+        work.gate.set()
+        assert (await first, await second) == (1, 2)
+        assert await coalescer.ask("a", begun_will_do=True) == 3
+
+
 async def test_limit() -> None:
     """No more keys than the limit are worked on at once, and all are in the end."""
     work = Work()

@@ -119,6 +119,37 @@ async def test_events_are_coalesced(scripted: ScriptedEngine, recorder: Recorder
         assert scripted.asked(f"GET {inspect}") - asked <= 2
 
 
+async def test_told_while_changed(scripted: ScriptedEngine, recorder: Recorder) -> None:
+    """What an engine tells of a container while a request changes it is read once, when the request is over."""
+    container_id = scripted.add("web", tell=False)
+    inspect = f"GET /containers/{container_id}/json"
+    async with member(scripted, recorder) as engine:
+        asked = scripted.asked(inspect)
+        engine.changes.begin(container_id)
+        engine.changes.begin(container_id)
+        for memory in range(3):
+            scripted.change(container_id, tell="update", host={"Memory": memory})
+        await eventually(lambda: len(recorder.events) == 3)
+        engine.changes.end(container_id)
+        assert scripted.asked(inspect) == asked
+        reading = engine.changes.read(container_id)
+        engine.changes.end(container_id)
+        found = await reading
+        assert found is not None
+        assert found.memory_bytes == 2
+        assert scripted.asked(inspect) == asked + 1
+
+
+async def test_told_while_a_change_hangs(scripted: ScriptedEngine, recorder: Recorder) -> None:
+    """A request that takes its time does not keep what the engine tells from being known."""
+    container_id = scripted.add("web", tell=False)
+    async with member(scripted, recorder) as engine:
+        engine.changes.begin(container_id)
+        scripted.change(container_id, tell="update", host={"Memory": 7})
+        await eventually(lambda: engine.containers[container_id].memory_bytes == 7)
+        engine.changes.end(container_id)
+
+
 async def test_limited_readings(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """However many containers change at once, only a few are read at the same time."""
     ids = [scripted.add(f"c{number}", tell=False) for number in range(40)]
