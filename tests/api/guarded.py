@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -53,14 +53,14 @@ class Guarded:
 
 
 @asynccontextmanager
-async def guarded(daemons: Sequence[ScriptedEngine], policy: Policy, directory: Path) -> AsyncIterator[Guarded]:
+async def guarded(daemons: Sequence[ScriptedEngine], policy: Policy) -> AsyncIterator[Guarded]:
     """Serve a cluster of `daemons` under `policy`."""
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(clustered(daemons))
         placement = Placement(cluster, lambda _spec, nodes: list(nodes), Pulls(), lambda: "f" * 64)
         guard = Guard(api.build(cluster, placement, Settings(discovery="nodes://")), cluster, policy)
         server = Server(guard, tls=None, drain_timeout_s=1.0, shortcut=guard.at_once)
-        path = str(directory / "front.sock")
+        path = f"{stack.enter_context(TemporaryDirectory(prefix='g'))}/front.sock"  # a long path would not be bound
         sockets = stack.enter_context(listening([Listen(path=path)]))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         tasks.create_task(server.serve(sockets), name="server under test")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -77,9 +76,9 @@ async def daemon() -> ImageDaemon:
 
 
 @pytest.fixture
-async def front(daemon: ImageDaemon, tmp_path: Path) -> AsyncIterator[Guarded]:
+async def front(daemon: ImageDaemon) -> AsyncIterator[Guarded]:
     policy = with_tokens(POLICY, "admin", "read-only", "team-a", "limited", "named")
-    async with guarded([daemon], policy, tmp_path) as front:
+    async with guarded([daemon], policy) as front:
         yield front
 
 
