@@ -1,5 +1,7 @@
 """What a scrape shows, of requests that were made."""
 
+import json
+import re
 import runpy
 import signal
 import socket
@@ -19,7 +21,7 @@ GENERAL = ("python_", "process_")  # of prometheus-client, not ours to describe
 
 @pytest.fixture(scope="module")
 def stand(start_stand: Start) -> Stand:
-    return start_stand("--drain-timeout", "6s")
+    return start_stand("--drain-timeout", "6s", "--audit", "/dev/null")
 
 
 def families(stand: Stand) -> dict[str, Metric]:
@@ -106,7 +108,54 @@ def test_both_formats(stand: Stand) -> None:
     assert {name for name in names ^ strict if not name.startswith(GENERAL)} == set()
 
 
-def test_hot_engines(stand: Stand) -> None:
+def described() -> dict[str, tuple[str, set[str]]]:
+    """Return type and labels of each metric in docs/monitoring.md."""
+    text = (REPOSITORY / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(swarmproxy_\w+)(?:\{([^}]*)\})?` \| (\w+) \|", text, re.MULTILINE)
+    return {name: (kind, set(filter(None, labels.split(",")))) for name, labels, kind in rows}
+
+
+def test_documented(stand: Stand) -> None:
+    """docs/monitoring.md has every metric that there is, with its labels, and no other."""
+    table = described()
+    found = {
+        (name + "_total" if family.type == "counter" else name): family
+        for name, family in families(stand).items()
+        if not name.startswith(GENERAL)
+    }
+    assert {name: family.type for name, family in found.items()} == {name: kind for name, (kind, _) in table.items()}
+    for name, family in found.items():
+        for sample in family.samples:
+            assert sample.labels.keys() - {"le"} == table[name][1], name
+
+
+def test_dashboard_and_alerts(stand: Stand) -> None:
+    """The dashboard and the alert rules ask for metrics that there are, with labels that these have."""
+    labels_of: dict[str, set[str]] = {
+        family.name + ("_total" if family.type == "counter" else ""): set()
+        for family in families(stand).values()
+        if family.name.startswith(GENERAL)
+    }
+    for name, (kind, labels) in described().items():
+        suffixes = ("_bucket", "_count", "_sum") if kind == "histogram" else ("",)
+        labels_of |= {name + suffix: labels | {"le"} for suffix in suffixes}
+    dashboard = json.loads((REPOSITORY / "container" / "grafana-dashboard.json").read_text(encoding="utf-8"))
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    asked += [each["definition"] for each in dashboard["templating"]["list"] if "definition" in each]
+    rules = (REPOSITORY / "container" / "prometheus-rules.yml").read_text(encoding="utf-8")
+    asked += re.findall(r"^ *expr: (.+)$", rules, re.MULTILINE)
+    assert len(asked) > 50
+    for query in asked:
+        by = {label for group in re.findall(r"\bby \(([^)]*)\)", query) for label in re.split(r",\s*", group)}
+        used = re.findall(r"\b((?:swarmproxy|process|python)_\w+)(?:\{([^}]*)\})?", query)
+        assert used or query.startswith("up{"), query
+        for name, selector in used:
+            assert name in labels_of, query
+            wanted = by | set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector))
+            assert wanted - {"job", "instance"} <= labels_of[name], query
+
+
+def test_engines_that_are_down(stand: Stand) -> None:
     """An engine that is not there is named, and does not make the manager unready; one that is new does not either."""
     listed = stand.nodes.read_text()
     stand.nodes.write_text(listed + "\n127.0.0.1:1\n")
