@@ -4,7 +4,6 @@ What a line holds is chosen so that no credential can be in it: no body, of head
 and of the query the values of parameters that are known to be harmless.
 """
 
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,11 +14,12 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from swarmproxy.api.identifying import identity_of
 from swarmproxy.leader.replica import CLIENT
 from swarmproxy.monitoring.requests import route_of
 from swarmproxy.monitoring.writing import Writer
+from swarmproxy.policy.identity import ANONYMOUS
 from swarmproxy.wire.exchange import AsgiExchange, ClientConnection
-from swarmproxy.wire.sockets import user_of
 
 HIDDEN = "(hidden)"
 MAX_TEXT = 1024
@@ -110,7 +110,7 @@ class AuditLog(Collector):
         """See Journal."""
         about, request = exchange.about, exchange.request
         route = about.route or route_of(exchange)
-        if not (self._reads or request.method not in _READS or route in _NO_READS or about.verdict == "denied"):
+        if not (self._reads or request.method not in _READS or route in _NO_READS or about.verdict == "refused"):
             return
         remote, identity = exchange.connection.known_as or ("", "")
         duration_s = time.monotonic() - exchange.begun_at
@@ -166,21 +166,12 @@ def _parameters(query: str) -> dict[str, str]:
 
 def _who(connection: ClientConnection) -> tuple[str, str]:
     """Return where a client is, and who it is as far as its connection tells."""
-    transport = connection.transport
-    name = transport.get_extra_info("peername")
-    secure: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    certificate = secure.getpeercert() if secure is not None else None
-    if certificate:
-        subject = dict(pair for part in certificate.get("subject", ()) for pair in part)  # type: ignore[misc]
-        return _address(name), f"certificate:{subject.get('commonName', '')}"
-    if isinstance(name, tuple):
-        return _address(name), ""
-    user = user_of(transport)
-    return "unix", f"unix:{user}" if user else ""
+    identity = identity_of(connection.transport)
+    return _address(connection.transport.get_extra_info("peername")), "" if identity == ANONYMOUS else identity.title
 
 
 def _address(name: object) -> str:
     if not isinstance(name, tuple):
-        return ""
+        return "unix"
     host, port = name[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -34,6 +34,7 @@ class RequestMetrics(Collector):
         self._open: set[AsgiExchange] = set()
         self._ended: dict[tuple[str, bytes, int], int] = {}  # by route, method and hundreds of the status
         self._durations: dict[str, _Durations] = {}
+        self._verdicts: Counter[str] = Counter()
         self._received_bytes = 0
         self._sent_bytes = 0
 
@@ -54,6 +55,8 @@ class RequestMetrics(Collector):
         seconds = time.monotonic() - exchange.begun_at
         durations.sum_s += seconds
         durations.buckets[bisect_left(BOUNDS_S, seconds)] += 1
+        if verdict := exchange.about.verdict:
+            self._verdicts[verdict] += 1
         self._received_bytes += exchange.received_bytes
         self._sent_bytes += exchange.sent_bytes
 
@@ -94,6 +97,12 @@ class RequestMetrics(Collector):
             "Requests whose answer has begun and not ended: attached terminals, followed logs, events, transfers.",
             streams,
         )
+        decisions = CounterMetricFamily(
+            "swarmproxy_policy_decisions", "Requests by what the policy said of them.", labels=("verdict",)
+        )
+        for verdict, count in self._verdicts.items():
+            decisions.add_metric((verdict,), count)
+        yield decisions
         payload = CounterMetricFamily(
             "swarmproxy_payload_bytes",
             "Bytes of bodies and streams, received from clients and sent to them, those that are open included.",

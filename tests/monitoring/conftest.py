@@ -3,6 +3,7 @@
 import http.client
 import json
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -39,11 +40,13 @@ class Stand:
         self.directory = directory
         self.port, self.side_port = free_port(), free_port()
         self.nodes = directory / "nodes"
+        self.socket_path = directory / "docker.sock"
         self._listed = listed
         self._engines = engines
         self._command = (
             *("env", *(f"{key}={value}" for key, value in environment.items())),
             *(sys.executable, "-m", "swarmproxy", "--debug", "manage", "-H", f"tcp://127.0.0.1:{self.port}"),
+            *("-H", f"unix://{self.socket_path}"),
             *("--metrics-addr", f"127.0.0.1:{self.side_port}", *arguments, f"file://{self.nodes}"),
         )
 
@@ -87,9 +90,13 @@ class Stand:
         *,
         headers: Mapping[str, str] = {},
         port: int = 0,
+        by_socket: bool = False,
     ) -> tuple[int, bytes]:
         """Return status and body of an answer."""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=DEADLINE_S)
+        if by_socket:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(str(self.socket_path))
         sent = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
         connection.request(method, path, sent, dict(headers))
         answer = connection.getresponse()

@@ -13,6 +13,7 @@ import pytest
 
 from swarmproxy.errors import ConfigError
 from swarmproxy.monitoring.writing import Writer
+from swarmproxy.policy.identity import hash_of
 from tests.monitoring.conftest import DEADLINE_S, Stand, Start, wait_until
 from tests.monitoring.test_metrics import value
 
@@ -179,6 +180,31 @@ def test_no_secret(audited: Audited) -> None:
         "t": "app",
         **dict.fromkeys(("buildargs", "remote", "labels", "outputs", "cachefrom"), "(hidden)"),
     }
+
+
+def test_verdict(start_stand: Start, tmp_path: Path) -> None:
+    """With a policy, a line says who asked, what was decided and by which rule, also where only reads are refused."""
+    token = "a-token-that-is-long-and-random"
+    policy, path = tmp_path / "policy.toml", tmp_path / "audit.log"
+    bind = f'[[bind]]\nrole = "watcher"\ntoken = "{hash_of(token)}"\nname = "ci"\n'
+    policy.write_text(f'version = 1\n[roles.watcher]\nallow = ["containers/list"]\n{bind}')
+    stand = start_stand("--audit", str(path), "--audit-reads=false", "--policy", str(policy))
+    bearer = {"Authorization": f"Bearer {token}"}
+    for method, asked, status in (
+        ("GET", "/containers/json", 200),
+        ("GET", "/images/json", 403),
+        ("DELETE", "/containers/web", 403),
+    ):
+        assert stand.request(method, asked, headers=bearer, by_socket=True)[0] == status
+    audited = Audited(stand, path)
+    removal = audited.record(route="containers/remove")
+    assert (removal["identity"], removal["verdict"], removal["status"]) == ("token:ci", "refused", 403)
+    assert removal["remote"] == "unix"
+    assert removal["rule"]
+    assert [each["route"] for each in audited.records()] == ["images/list", "containers/remove"]
+    assert value(stand, "swarmproxy_policy_decisions_total", verdict="refused") == 2
+    assert value(stand, "swarmproxy_policy_decisions_total", verdict="allowed") == 1
+    assert token not in path.read_text() + stand.log
 
 
 def test_rotation(audited: Audited) -> None:
