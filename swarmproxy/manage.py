@@ -41,6 +41,7 @@ from swarmproxy.model.spec import ContainerSpec
 from swarmproxy.monitoring.audit import AuditLog
 from swarmproxy.monitoring.journals import joined
 from swarmproxy.monitoring.metrics import Metrics
+from swarmproxy.monitoring.tracing import open_tracing
 from swarmproxy.monitoring.writing import Writer
 from swarmproxy.policy_file import read_policy
 from swarmproxy.reloading import Reloader, reload_on_hangup
@@ -145,6 +146,9 @@ async def _manage(settings: Settings) -> int:
         journals.append(audit_log)
         if metrics is not None:
             metrics.add(audit_log)
+    tracing = open_tracing(os.environ)
+    if tracing is not None:
+        journals.append(tracing)
     server = Server(
         first,
         tls=server_tls,
@@ -210,6 +214,8 @@ async def _manage(settings: Settings) -> int:
         finally:
             if audit is not None:
                 audit.close()
+            if tracing is not None:
+                tracing.close()
     log.info("swarmproxy has stopped")
     return 0
 

@@ -4,8 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from swarmproxy.wire.exchange import AsgiExchange
+from swarmproxy.wire.head import changed
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Proxy, Start
@@ -164,3 +166,32 @@ async def test_stream(start: Start, ledger: Ledger, mode: str) -> None:
     await client.end()
     assert await client.rest() == b""
     assert [summary(each) for each in await ledger.all(1)] == [(101, 10, 10)]
+
+
+class Marking(Ledger):
+    """Adds a header to each request."""
+
+    def begun(self, exchange: AsgiExchange) -> None:
+        super().begun(exchange)
+        fields = changed(exchange.request.fields, without=frozenset((b"mark",)), more=((b"mark", b"ours"),))
+        exchange.request = replace(exchange.request, fields=fields)
+
+
+async def test_journal_may_change_headers(start: Start) -> None:
+    """What a journal puts into the head goes to the engine, with and without the application in between."""
+    proxy = await start(journal=Marking())
+    heads: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        while True:
+            heads.append((await peer.request())[0])
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    proxy.engine.script = script
+    client = await proxy.connect()
+    for _ in range(2):
+        await client.send(GET + b"Mark: theirs\r\n\r\n")
+        assert (await client.answer())[0] == 200
+    assert proxy.asked == 1
+    assert [head.count(b"mark: ours\r\n") for head in heads] == [1, 1]
+    assert not any(b"theirs" in head for head in heads)
