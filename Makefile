@@ -8,7 +8,7 @@ PACKAGES := tests/hosts/packages.sh
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test fast chaos lint format bench bench-large bench-scheduling bench-check fuzz soak clean engines
+.PHONY: help demo demo-stop test fast chaos lint format bench bench-large bench-scheduling bench-check fuzz soak page-pictures clean engines
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -20,11 +20,11 @@ demo-stop: ## end the demo; nothing of it stays
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m tests.hosts.demo down; fi
 
 test: $(VENV)/ready ## run everything: lint, and all tests in groups side by side (root)
-	@$(PACKAGES) engines stores image chaos
+	@$(PACKAGES) engines stores image browser chaos
 	@$(PYTHON) -m tests.run
 
-fast: lint ## run lint and the tests that need no engines and no stores
-	@$(PYTHON) -m pytest -q -m "not engines and not image and not stores and not chaos"
+fast: lint ## run lint and the tests that need no engines, stores or browser
+	@$(PYTHON) -m pytest -q -m "not engines and not image and not stores and not browser and not chaos"
 
 chaos: $(VENV)/ready ## let faults befall real engines, managers and a store: make chaos SECONDS=600 SEED=1 STORE=etcd (root)
 	@$(PACKAGES) engines stores chaos
@@ -61,6 +61,10 @@ fuzz: $(VENV)/ready ## search each parser for what breaks it, SECONDS=60 for eac
 
 soak: $(VENV)/ready ## load one manager with a million requests, and see that it keeps nothing of them
 	@$(PYTHON) -m benchmarks.soak
+
+page-pictures: $(VENV)/ready ## take the pictures of the cluster page in docs/ anew
+	@$(PACKAGES) browser
+	@$(PYTHON) -m tests.page.pictures
 
 clean: demo-stop ## remove what was built, fetched and cached
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist /var/cache/swarmproxy-tests

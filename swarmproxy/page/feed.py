@@ -29,7 +29,7 @@ AT_ONCE = 40  # events of one message: of more, the last ones, and how many were
 REMEMBERED = 60
 SHORT_ID_LENGTH = 12
 
-_BAD = frozenset({"die", "oom", "kill", "engine_disconnect", "events_lost"})
+_BAD = frozenset({"oom", "engine_disconnect", "events_lost"})
 _GOOD = frozenset({"start", "engine_connect", "engine_reconnect", "unpause", "health_status"})
 _UNTOLD = frozenset({"exec_create", "exec_start", "exec_die", "exec_detach"})
 """Health checks of every container: nobody could read anything else. Their argument is a command line."""
@@ -82,6 +82,11 @@ class Happened:
         return text[:SHORT_ID_LENGTH] if len(text) == 64 else text
 
     @property
+    def search(self) -> str:
+        """What finds the container that it was done to; empty if it was none."""
+        return f"id:{self.event.actor_id[:SHORT_ID_LENGTH]}" if self.event.type == "container" else ""
+
+    @property
     def image(self) -> str:
         """The image of a container."""
         return self.event.attributes.get("image", "") if self.event.type == "container" else ""
@@ -90,7 +95,8 @@ class Happened:
     def tone(self) -> Tone:
         """How it is shown."""
         verb = self.event.verb
-        if verb in _BAD or self.event.action.endswith(": unhealthy"):
+        failed = verb == "die" and self.event.attributes.get("exitCode", "0") != "0"
+        if failed or verb in _BAD or self.event.action.endswith(": unhealthy"):
             return "bad"
         return "ok" if verb in _GOOD else "wait"
 

@@ -15,14 +15,14 @@ class ManagerView:
     """One manager that is known of."""
 
     address: str
-    role: str  # leader, replica or the only manager
+    role: str  # leader, replica or a single manager
     is_this: bool = False
 
 
 def managers_of(leadership: Leadership | None) -> list[ManagerView]:
     """Return the managers that this one knows: itself, and who leads."""
     if leadership is None:
-        return [ManagerView("", "the only manager", is_this=True)]
+        return [ManagerView("", "a single manager")]
     if leadership.leads:
         return [ManagerView(leadership.address, "leader", is_this=True)]
     replica = ManagerView(leadership.address, "replica", is_this=True)

@@ -147,8 +147,7 @@ class Row:
     ports: tuple[str, ...]
     more_ports: int
     created: int  # unix seconds
-    memory: str  # its limit; empty: none
-    cpus: str
+    limits: str  # of memory and CPU; empty: none
     networks: tuple[str, ...]
     labels: tuple[tuple[str, str], ...]
 
@@ -172,8 +171,7 @@ class Row:
             ports=ports[:PORTS_SHOWN],
             more_ports=len(ports[PORTS_SHOWN:]),
             created=container.created,
-            memory=human_size(memory_bytes) if memory_bytes else "",
-            cpus=f"{container.nano_cpus / 1e9:.4g}" if container.nano_cpus else "",
+            limits=", ".join(filter(None, (human_size(memory_bytes) if memory_bytes else "", _cpus(container)))),
             networks=tuple(container.networks),
             labels=tuple(sorted(container.labels.items())),
         )
@@ -185,6 +183,10 @@ def _tone(container: Container) -> Tone:
     if container.state in ("restarting", "removing") or container.health == "starting":
         return "warn"
     return "ok" if container.state == "running" else "wait"
+
+
+def _cpus(container: Container) -> str:
+    return f"{container.nano_cpus / 1e9:.4g} CPU" if container.nano_cpus else ""
 
 
 def _port(host_port: str, container_port: str) -> str:

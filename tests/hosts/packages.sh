@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what this machine lacks of: packages.sh python|engines|stores|image|chaos|benchmarks...
+# Install what this machine lacks of: packages.sh python|engines|stores|image|browser|chaos|benchmarks...
 # Debian 12 or later, as root. Says nothing and needs no network when all is there.
 set -eu
 
@@ -39,6 +39,10 @@ for kind in "$@"; do
         ;;
     image) # what its base is made with
         want debootstrap debootstrap --version
+        ;;
+    browser) # for the cluster page
+        want chromium test -x /usr/bin/chromium
+        want chromium-driver test -x /usr/bin/chromedriver
         ;;
     benchmarks)
         want haproxy haproxy -v

@@ -2,22 +2,29 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Self, TypeVar, cast
 
 import httpx
-import uvicorn
 
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.hub import origin_of
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.model.container import Container
+from swarmproxy.model.event import container_event
 from swarmproxy.page import app as page
+from swarmproxy.server import Server, listening
+from swarmproxy.settings import Listen
 from swarmproxy.wire.address import Address
 
 GIB = 1024**3
+PATIENCE_S = 60.0
+T = TypeVar("T")
 BORN_S = 1_767_603_600
 
 
@@ -91,15 +98,57 @@ class Scene:
 @asynccontextmanager
 async def served(app: Any) -> AsyncIterator[str]:
     """Serve `app` inside the block, and yield its URL: an ASGI transport would wait for the end of a stream."""
-    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(), name="page")
-        while not server.started:  # noqa: ASYNC110 - it does not tell
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
+    server = Server(app, tls=None, drain_timeout_s=1.0)
+    with listening([Listen("127.0.0.1", 0)]) as sockets:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(sockets), name="page")
+            try:
+                yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+            finally:
+                server.drain()
+
+
+class Stage:
+    """A scene with its page, in a thread of its own: for tests that wait for a browser."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._begun = threading.Event()
+        self._end = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), name="stage")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._begun.wait(PATIENCE_S)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        self.scene = Scene()
+        async with served(page.build(self.scene.cluster)) as self.url:
+            self._begun.set()
+            await self._end.wait()
+            self.scene.cluster.hub.close()
+
+    def do(self, act: Callable[[Scene], T]) -> T:
+        """Return what `act` does with the scene, on its own loop."""
+
+        async def acted() -> T:
+            return act(self.scene)
+
+        return asyncio.run_coroutine_threadsafe(acted(), self._loop).result(PATIENCE_S)
+
+    def tell(self, action: str, name: str, *, engine: int = 0, number: int = 0, **attributes: str) -> None:
+        """Have an event of a container come in."""
+        event = container_event(
+            action, f"{number:064x}", {"name": name, "image": "busybox", **attributes}, time_ns=time.time_ns()
+        )
+        self.do(lambda scene: scene.cluster.hub.publish(event, origin_of(scene.engines[engine])))
 
 
 def names_in(text: str) -> list[str]:

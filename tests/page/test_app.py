@@ -17,6 +17,7 @@ from swarmproxy.model.event import Event, container_event
 from swarmproxy.page import app as page
 from swarmproxy.page.audience import Audience
 from tests.engine.harness import PATIENCE_S
+from tests.page.pictures import DOCS, MAX_BYTES, PICTURES
 from tests.page.scene import GIB, Scene, names_in, nodes_in, served
 
 EVIL = """<script>alert(1)</script>"'><img src=x onerror=alert(2)>{{ 7*7 }}&amp;"""
@@ -258,3 +259,9 @@ async def test_ends_with_the_manager() -> None:
         scene.cluster.hub.close()
         async with asyncio.timeout(PATIENCE_S):
             assert [kind async for kind, _ in each] in ([], ["gathered"])
+
+
+def test_pictures() -> None:
+    """The pictures that docs show are there, and small."""
+    for name in PICTURES:
+        assert 10_000 < (DOCS / name).stat().st_size < MAX_BYTES
