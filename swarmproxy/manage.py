@@ -52,7 +52,7 @@ from swarmproxy.scheduler.resources import percent_of
 from swarmproxy.scheduler.scheduler import explain, place
 from swarmproxy.scheduler.strategy import Strategy
 from swarmproxy.server import Server, SideServer, beside, listening
-from swarmproxy.settings import Settings
+from swarmproxy.settings import Listen, Settings
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.idle import Idle
 from swarmproxy.wire.journal import Journal
@@ -149,6 +149,8 @@ async def _manage(settings: Settings) -> int:
     tracing = open_tracing(os.environ)
     if tracing is not None:
         journals.append(tracing)
+    if settings.page_addr is not None:
+        sides.append(_page(settings, settings.page_addr, cluster, books, replica, server_tls))
     server = Server(
         first,
         tls=server_tls,
@@ -223,6 +225,24 @@ async def _manage(settings: Settings) -> int:
 def _obey(guard: Guard, path: Path) -> None:
     """Decide by the policy as it is now. Raises ConfigError, and the former one stays."""
     guard.obey(read_policy(path))
+
+
+def _page(
+    settings: Settings,
+    address: Listen,
+    cluster: Cluster,
+    books: Bookkeeping,
+    replica: Replica | None,
+    tls: RenewableContext | None,
+) -> SideServer:
+    """Return what serves the cluster page."""
+    from swarmproxy.page import app  # what it needs is nobody else's, and slow to import
+
+    if not settings.page_tls and not address.is_local:
+        log.warning("the cluster page can be read by everybody who reaches it", extra={"addr": str(address)})
+    leadership = replica.leadership if replica is not None else None
+    front = app.build(cluster, overcommit=settings.overcommit, leadership=leadership, problem=lambda: books.problem)
+    return SideServer(front, address, tls=tls if settings.page_tls else None)
 
 
 def _pace(settings: Settings) -> Pace:

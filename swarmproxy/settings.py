@@ -23,6 +23,7 @@ NAMES: tuple[Names, ...] = get_args(Names)
 DEFAULT_NETWORKS: tuple[DefaultNetwork, ...] = get_args(DefaultNetwork)
 SWARM_MODES: tuple[SwarmMode, ...] = get_args(SwarmMode)
 
+_LOOPBACK = ("127.", "::1", "localhost")
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[\w.-]*)):(?P<port>[0-9]{1,5})")
 
 
@@ -53,6 +54,11 @@ class Listen:
         if found is None or int(found[3]) > 65535:
             raise ConfigError(f'cannot listen on "{text}": the address should be host:port or unix://path')
         return cls(found[1] or found[2] or "", int(found[3]))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it."""
+        return bool(self.path) or self.host.startswith(_LOOPBACK)
 
     def __str__(self) -> str:
         """Return the form that `parse` reads."""
@@ -115,6 +121,8 @@ class Settings:
     metrics_tls: bool = False  # there as well, with `tls`
     audit: Path | None = None  # file of the audit log, `-` for the standard output; None: there is none
     audit_reads: bool = True  # record what only looks, too
+    page_addr: Listen | None = None  # of the cluster page; None: there is none
+    page_tls: bool = False  # there as well, with `tls`
     cors: bool = False
     debug: bool = False
     experimental: bool = False

@@ -77,6 +77,8 @@ manage = GoCommand(
             help="file to record every request in, one JSON object a line; - for stdout",
         ),
         flag("--audit-reads", default=True, help="record requests that only read, too"),
+        text("--page-addr", help="where to serve the cluster page for browsers, host:port"),
+        flag("--page-tls", help="use TLS there too, as --tls says"),
         flag("cors", "--api-enable-cors", "--cors", help="send CORS headers"),
         text("--cluster-driver", "-c", default="swarm", help="cluster driver: swarm"),
         discovery_options(),

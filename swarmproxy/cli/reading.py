@@ -105,6 +105,8 @@ class ManageFlags:
     metrics_tls: bool
     audit: str
     audit_reads: bool
+    page_addr: str
+    page_tls: bool
     cors: bool
     cluster_driver: str
     discovery_opt: tuple[str, ...]
@@ -167,10 +169,12 @@ def read_settings(
         policy=_policy(flags.policy),
         limits=read_limits(flags.limit),
         drain_timeout_s=_drain_timeout(flags.drain_timeout),
-        metrics_addr=_metrics_addr(flags, tls),
+        metrics_addr=_beside(flags.metrics_addr, "metrics", tls, is_secure=flags.metrics_tls),
         metrics_tls=flags.metrics_tls,
         audit=_path(flags.audit),
         audit_reads=flags.audit_reads,
+        page_addr=_beside(flags.page_addr, "page", tls, is_secure=flags.page_tls),
+        page_tls=flags.page_tls,
         refresh_on_node_filter=flags.refresh_on_node_filter,
         container_name_refresh_filter=flags.container_name_refresh_filter,
         cors=flags.cors,
@@ -380,11 +384,11 @@ def _drain_timeout(text: str) -> float:
     return seconds
 
 
-def _metrics_addr(flags: ManageFlags, tls: Tls | None) -> Listen | None:
-    """Return where metrics are served; that is ours, classic had none."""
-    if flags.metrics_tls and (tls is None or not flags.metrics_addr):
-        raise ConfigError("--metrics-tls needs --metrics-addr, and --tls or --tlsverify")
-    return Listen.parse(flags.metrics_addr) if flags.metrics_addr else None
+def _beside(text: str, name: str, listener: Tls | None, *, is_secure: bool) -> Listen | None:
+    """Return where something is served beside Docker's API, as --NAME-addr and --NAME-tls say; classic had none."""
+    if is_secure and (listener is None or not text):
+        raise ConfigError(f"--{name}-tls needs --{name}-addr, and --tls or --tlsverify")
+    return Listen.parse(text) if text else None
 
 
 def _positive_or_zero(text: str) -> float:

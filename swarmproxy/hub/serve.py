@@ -14,11 +14,8 @@ from swarmproxy.hub.hub import opened
 from swarmproxy.hub.settings import HubSettings
 from swarmproxy.reloading import Reloader, reload_on_hangup
 from swarmproxy.server import Server, listening
-from swarmproxy.settings import Listen
 
 log = logging.getLogger("swarmproxy.hub")
-
-_LOOPBACK = ("127.", "::1", "localhost")
 
 
 def run(settings: HubSettings) -> int:
@@ -47,13 +44,8 @@ def _tell(settings: HubSettings) -> None:
     log.info("the hub is starting", extra={"version": __version__, "data": data})
     if settings.data is None:
         log.warning("tokens and entries are lost at the end of this process: name a file with --data")
-    if settings.tls is None and any(map(_is_open, settings.hosts)):
+    if settings.tls is None and not all(host.is_local for host in settings.hosts):
         log.warning("without --tls, tokens and entries cross the network in the clear")
-
-
-def _is_open(host: Listen) -> bool:
-    """Say whether other machines may reach `host`."""
-    return not host.path and not host.host.startswith(_LOOPBACK)
 
 
 def _on_signals(server: Server) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -26,6 +26,9 @@ from swarmproxy.page.search import Search
 
 NODES_PER_PAGE = 1000
 MAX_STREAMS = 200
+CARDS = "<!-- cards -->"  # which no text of others can be: it would be escaped
+PIECE = 60  # cards that are sent, and drawn, together; full rows in whatever number of columns
+NOT_KEPT = {"cache-control": "no-store"}
 MAX_WORDS_LENGTH = 200
 
 HEADERS = (
@@ -96,7 +99,7 @@ class _Pages:
             rfc3339=lambda seconds: format_rfc3339(seconds * NANOSECONDS),
             states=searching.STATES,
         )
-        self._cards = Cards(cluster, overcommit, lambda view: self._drawing.part("parts.html", "card", node=view))
+        self._cards = Cards(cluster, overcommit, lambda view: self._drawing.part("card", node=view))
         self._feed = Feed(
             cluster.hub,
             self._cards,
@@ -127,12 +130,10 @@ class _Pages:
         """Answer with the overview, the cards of the nodes and the last events."""
         audience = self._audience_of(request)
         await self._cards.look()
-        return self._page(
-            "nodes.html",
-            audience,
-            grid=await self._draw_nodes(request, audience),
-            words=_words(request),
-            happened=self._feed.recent(audience),
+        shown, grid = await self._draw_nodes(request, audience)
+        happened = self._feed.recent(audience)
+        return _with_cards(
+            self._page("nodes.html", audience, grid=grid, words=_words(request), happened=happened), shown
         )
 
     async def containers(self, request: Request) -> Response:
@@ -140,43 +141,43 @@ class _Pages:
         audience = self._audience_of(request)
         await self._cards.look()
         search = Search.parse(request.query_params)
-        return self._page(
-            "containers.html", audience, search=search, table=await self._draw_containers(search, audience)
-        )
+        table = await self._draw_containers(search, audience)
+        return _whole(self._page("containers.html", audience, search=search, table=table))
 
     async def events(self, request: Request) -> Response:
         """Answer with the last events."""
         audience = self._audience_of(request)
         await self._cards.look()
-        return self._page("events.html", audience, happened=self._feed.recent(audience))
+        return _whole(self._page("events.html", audience, happened=self._feed.recent(audience)))
 
-    def _page(self, template: str, audience: Audience, **values: Any) -> Response:
-        place = self._feed.place
-        text = self._drawing.draw(template, place=place, overview=self._draw_overview(audience), **values)
-        return HTMLResponse(text, headers={"cache-control": "no-store"})
+    def _page(self, template: str, audience: Audience, **values: Any) -> str:
+        overview = self._draw_overview(audience)
+        return self._drawing.draw(template, place=self._feed.place, overview=overview, **values)
 
     # -- parts of pages, for scripts
 
     async def nodes_part(self, request: Request) -> Response:
         """Answer with the cards of the nodes."""
         await self._cards.look()
-        return _part(await self._draw_nodes(request, self._audience_of(request)))
+        shown, grid = await self._draw_nodes(request, self._audience_of(request))
+        return _with_cards(grid, shown)
 
     async def containers_part(self, request: Request) -> Response:
         """Answer with the table of containers."""
-        return _part(await self._draw_containers(Search.parse(request.query_params), self._audience_of(request)))
+        search = Search.parse(request.query_params)
+        return _whole(await self._draw_containers(search, self._audience_of(request)))
 
     async def live(self, request: Request) -> Response:
         """Answer with what happens, for as long as the page is open."""
         audience = self._audience_of(request)
         if self._streams >= MAX_STREAMS:
-            return Response("too many pages are open", 503, {"retry-after": "30", "cache-control": "no-store"})
+            return Response("too many pages are open", 503, {"retry-after": "30", **NOT_KEPT})
         said = request.headers.get("last-event-id") or request.query_params.get("place", "")
         messages = self._counted(audience, Place.parse(said))
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        headers = {"x-accel-buffering": "no", **NOT_KEPT}
         return StreamingResponse(messages, media_type="text/event-stream", headers=headers)
 
-    async def _counted(self, audience: Audience, place: Place | None) -> Any:
+    async def _counted(self, audience: Audience, place: Place | None) -> AsyncIterator[str]:
         self._streams += 1
         try:
             async with aclosing(self._feed.stream(audience, place)) as messages:  # type: ignore[type-var]
@@ -204,7 +205,6 @@ class _Pages:
 
     def _draw_overview(self, audience: Audience) -> str:
         return self._drawing.part(
-            "parts.html",
             "overview",
             totals=self._cards.totals if audience.sees_nodes else None,
             managers=managers_of(self._leadership),
@@ -213,24 +213,24 @@ class _Pages:
         )
 
     def _draw_events(self, happened: Sequence[Happened], left_out: int) -> str:
-        return self._drawing.part("parts.html", "events", happened=happened, left_out=left_out)
+        return self._drawing.part("events", happened=happened, left_out=left_out)
 
-    async def _draw_nodes(self, request: Request, audience: Audience) -> str:
-        cards = await self._chosen(_words(request)) if audience.sees_nodes else []
+    async def _draw_nodes(self, request: Request, audience: Audience) -> tuple[Sequence[Card], str]:
+        """Return cards, and the text in which CARDS stands for them."""
+        words, asked = _words(request), request.query_params.get("page", "")
+        cards = await self._chosen(words) if audience.sees_nodes else []
         pages = max(1, -(-len(cards) // NODES_PER_PAGE))
-        asked = request.query_params.get("page", "")
-        page = min(int(asked), pages) if asked.isascii() and asked.isdigit() and 0 < len(asked) < 6 else 1
-        shown = cards[(max(page, 1) - 1) * NODES_PER_PAGE :][:NODES_PER_PAGE]
-        return self._drawing.part(
-            "parts.html",
+        page = min(max(int(asked), 1), pages) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 1
+        text = self._drawing.part(
             "nodes",
-            cards="".join([card.html for card in shown]),
+            cards=CARDS,
             count=len(cards),
-            words=_words(request),
-            page=max(page, 1),
+            words=words,
+            page=page,
             pages=pages,
             is_known=audience.sees_nodes,
         )
+        return cards[(page - 1) * NODES_PER_PAGE : page * NODES_PER_PAGE], text
 
     async def _chosen(self, text: str) -> list[Card]:
         """Return the cards that mention each word of `text`."""
@@ -249,12 +249,28 @@ class _Pages:
     async def _draw_containers(self, search: Search, audience: Audience) -> str:
         async with self._searching:
             found = await searching.find(self._cluster.index.newest, search, audience)
-        return self._drawing.part("parts.html", "containers", found=found, search=search)
+        return self._drawing.part("containers", found=found, search=search)
 
 
 def _words(request: Request) -> str:
     return request.query_params.get("q", "").strip()[:MAX_WORDS_LENGTH]
 
 
-def _part(text: str) -> Response:
-    return HTMLResponse(text, headers={"cache-control": "no-store"})
+def _whole(text: str) -> Response:
+    return HTMLResponse(text, headers=NOT_KEPT)
+
+
+def _with_cards(text: str, cards: Sequence[Card]) -> Response:
+    """Return the answer with `cards` in their place: a thousand are too much to be put together in one piece."""
+
+    async def pieces() -> AsyncIterator[str]:
+        head, _, tail = text.partition(CARDS)
+        yield head
+        for at in range(0, len(cards), PIECE):
+            piece = cards[at : at + PIECE]
+            yield f'<ul class="nodes" aria-label="Nodes {at + 1} to {at + len(piece)}">'
+            yield "".join([card.html for card in piece]) + "</ul>"
+            await asyncio.sleep(0)
+        yield tail
+
+    return StreamingResponse(pieces(), media_type="text/html", headers=NOT_KEPT)

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 _HERE = Path(__file__).parent
+PARTS = "parts.html"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -48,12 +49,15 @@ class Drawing:
         )
         self._environment.filters["number"] = "{:,}".format
         self._environment.globals.update(shared, urls={name: asset.url for name, asset in assets.items()})
+        for name in self._environment.list_templates():  # now, and not when requests would wait for it
+            self._environment.get_template(name)
+        self._parts = self._environment.get_template(PARTS).module
 
     def draw(self, template: str, **values: Any) -> str:
         """Return the template, filled in."""
         return self._environment.get_template(template).render(values)
 
-    def part(self, template: str, name: str, **values: Any) -> str:
-        """Return what the macro `name` of a template makes: a part of a page, as it is when the page is loaded."""
-        macro = getattr(self._environment.get_template(template).module, name)
+    def part(self, name: str, **values: Any) -> str:
+        """Return what the macro `name` of PARTS makes: a part of a page, as it is when the page is loaded."""
+        macro = getattr(self._parts, name)
         return str(macro(**values))

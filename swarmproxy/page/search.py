@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from swarmproxy.cluster.newest import Key, Located, Newest, key_of
+from swarmproxy.cluster.newest import Block, Key, Located, Newest, key_of
 from swarmproxy.engine.engine import State
 from swarmproxy.model.container import RUNNING_STATES, Container
 from swarmproxy.model.info import human_size
@@ -18,6 +18,7 @@ from swarmproxy.page.node_view import Tone
 PER_PAGE = 50
 MAX_WORDS_LENGTH = 200
 PORTS_SHOWN = 4
+MOST_KEPT = 100_000  # containers; the texts of more would take more memory than they are worth
 
 Test = Callable[[Located], bool]
 
@@ -28,11 +29,9 @@ _FIELDS: Mapping[str, Callable[[Located], str]] = {
     "id": lambda row: row.container.id,
     "state": lambda row: row.container.state,
     "health": lambda row: row.container.health,
-    "label": lambda row: "\n".join([f"{key}={value}" for key, value in row.container.labels.items()]),
+    "label": lambda row: "\n".join(map("=".join, row.container.labels.items())),
 }
 """What a word of a search can name with a colon: `image:nginx`."""
-
-_ANYWHERE = tuple(_FIELDS[name] for name in ("name", "node", "image", "id", "label"))
 
 _STATES: Mapping[str, Test] = {
     "running": lambda row: row.container.state in RUNNING_STATES and row.engine.state is State.HEALTHY,
@@ -101,14 +100,38 @@ class Search:
         tests = [_STATES[self.state]] if self.state else []
         if self.node:
             tests.append(lambda row: row.engine.name == self.node)
-        return (*tests, *map(_test_of, self.words.lower().split()))
+        return (*tests, *filter(None, map(_test_of_field, self.words.lower().split())))
+
+    def anywhere(self) -> list[str]:
+        """Return the words that have to stand somewhere in what is said of a container."""
+        return [word for word in self.words.lower().split() if _test_of_field(word) is None]
 
 
-def _test_of(word: str) -> Test:
+def _test_of_field(word: str) -> Test | None:
+    """Return the test that a word with a colon is; None for a word that may stand anywhere."""
     name, colon, text = word.partition(":")
-    if colon and text and (field := _FIELDS.get(name)) is not None:
-        return lambda row: text in field(row).lower()
-    return lambda row: any(word in field(row).lower() for field in _ANYWHERE)
+    field = _FIELDS.get(name)
+    if not (colon and text and field):
+        return None
+    return lambda row: text in field(row).lower()
+
+
+def mentioning(block: Block, words: Sequence[str], *, keeps: bool = False) -> list[Located]:
+    """Return the rows of `block` with all of `words` in them. What is made for that may be kept for the next search."""
+    if not words:
+        return block.rows
+    texts: list[str] | None = block.kept.get("page")
+    if texts is None:
+        texts = list(map(_text_of, block.rows))
+        if keeps:
+            block.keep("page", texts)
+    return [row for row, text in zip(block.rows, texts, strict=True) if all(word in text for word in words)]
+
+
+def _text_of(row: Located) -> str:
+    container = row.container
+    labels = _FIELDS["label"](row)
+    return f"{container.name}\n{row.engine.name}\n{container.image}\n{container.id}\n{labels}".lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,19 +221,21 @@ async def find(newest: Newest, search: Search, audience: Audience) -> Found:
 
     It holds no more rows than the pages up to that one have, and lets requests have their turn.
     """
-    tests = search.tests()
+    tests, words = search.tests(), search.anywhere()
+    keeps = len(newest) <= MOST_KEPT
     most = search.page * PER_PAGE
     sort = None if (search.sort, search.falls) == ("created", True) else _SORTS[search.sort]
     best: list[tuple[str, str, Located]] = []
     count = 0
-    async for rows in _blocks(newest):
+    async for block in _blocks(newest):
+        rows = mentioning(block, words, keeps=keeps)
         found = [row for row in rows if all(test(row) for test in tests) and audience.may_see(row.container)]
         count += len(found)
         if sort is None:
             best += [("", "", row) for row in found[: most - len(best)]]
         else:
             best += [(sort(row), row.container.id, row) for row in found]
-            best.sort(key=_order, reverse=search.falls)
+            best.sort(reverse=search.falls)  # no two have one ID, so rows are not compared
             del best[most:]
     pages = max(1, -(-count // PER_PAGE))
     page = min(search.page, pages)
@@ -219,11 +244,7 @@ async def find(newest: Newest, search: Search, audience: Audience) -> Found:
     return Found(tuple(Row.of(row, now_ns) for _, _, row in shown), count, page, pages)
 
 
-def _order(each: tuple[str, str, Located]) -> tuple[str, str]:
-    return each[:2]
-
-
-async def _blocks(newest: Newest) -> AsyncIterator[Sequence[Located]]:
+async def _blocks(newest: Newest) -> AsyncIterator[Block]:
     """Yield all containers in their order, some at a time.
 
     What changes meanwhile may be shown as it was or as it is; what does not is shown once.
@@ -232,5 +253,5 @@ async def _blocks(newest: Newest) -> AsyncIterator[Sequence[Located]]:
     while (block := next(newest.blocks(last), None)) is not None:
         first = bisect.bisect_right(block.rows, last, key=key_of) if last is not None else 0
         last = key_of(block.rows[-1])
-        yield block.rows[first:]
+        yield Block(block.rows[first:]) if first else block
         await asyncio.sleep(0)

@@ -46,7 +46,8 @@ def test_all_flags() -> None:
         "--cluster-opt swarm.imageties=off --cluster-opt swarm.imagemove=off "
         "--cluster-opt swarm.reschedule-after=1m30s --cluster-opt swarm.mode=auto --cluster-opt swarm.managers=5 "
         "--discovery-opt kv.path=x=y --discovery-opt a= --refresh-on-node-filter "
-        "--container-name-refresh-filter n --socket-group root -H unix:///s -H :1 a:1"
+        "--container-name-refresh-filter n --socket-group root -H unix:///s -H :1 "
+        "--page-addr 127.0.0.1:8080 --page-tls=false a:1"
     )
     assert settings == Settings(
         discovery="a:1",
@@ -58,6 +59,7 @@ def test_all_flags() -> None:
         socket_group="root",
         heartbeat_s=5,
         drain_timeout_s=60,
+        page_addr=Listen("127.0.0.1", 8080),
         engine=EngineSettings(refresh_min_s=1, refresh_max_s=2, failure_retry=7),
         strategy="binpack",
         filters=("port", "health"),
@@ -181,6 +183,9 @@ def test_all_flags() -> None:
         ("--metrics-tls --metrics-addr :9 a:1", "--metrics-tls needs --metrics-addr, and --tls or --tlsverify"),
         ("--metrics-addr x a:1", 'cannot listen on "x": the address should be host:port or unix://path'),
         ("--drain-timeout -1s a:1", "--drain-timeout should not be a negative number"),
+        ("--page-addr 8080 a:1", 'cannot listen on "8080": the address should be host:port or unix://path'),
+        ("--page-tls a:1", "--page-tls needs --page-addr, and --tls or --tlsverify"),
+        ("--page-tls --page-addr :1 a:1", "--page-tls needs --page-addr, and --tls or --tlsverify"),
     ],
 )
 def test_errors(line: str, error: str) -> None:

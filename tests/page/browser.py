@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from selenium.common.exceptions import JavascriptException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.remote.webelement import WebElement
@@ -13,6 +14,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 PATIENCE_S = 60.0
+PASSING = (StaleElementReferenceException, JavascriptException)  # while a page, or a part of it, is replaced
 WIDE, PHONE = (1440, 900), (390, 844)
 
 FLAGS = (
@@ -71,16 +73,36 @@ class Browser:
     def one(self, selector: str) -> WebElement:
         return self.driver.find_element("css selector", selector)
 
+    def click(self, selector: str) -> None:
+        """Click on what may be replaced at any moment."""
+        self._act(selector, lambda element: element.click())
+
+    def type(self, selector: str, *keys: str) -> None:
+        """Press keys in what may be replaced at any moment."""
+        self._act(selector, lambda element: element.send_keys(*keys))
+
+    def _act(self, selector: str, act: Callable[[WebElement], None]) -> None:
+        def done() -> bool:
+            act(self.one(selector))
+            return True
+
+        self.wait(done, selector)
+
+    def text(self, selector: str) -> str:
+        """Return the text of the first element that `selector` names; nothing while there is none."""
+        return next(iter(self.texts(selector)), "")
+
     def texts(self, selector: str) -> list[str]:
         """Return the texts of all elements that `selector` names, also where they are not drawn."""
         return list(self.run("return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)", selector))
 
     def wait(self, holds: Callable[[], Any], what: str) -> None:
         """Return when `holds` does."""
-        WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.05).until(lambda _: holds(), what)
+        waiting = WebDriverWait(self.driver, PATIENCE_S, 0.05, ignored_exceptions=PASSING)
+        waiting.until(lambda _: holds(), what)
 
     def log(self, kind: str) -> list[dict[str, Any]]:
-        return list(self.driver.get_log(kind))
+        return list(self.driver.get_log(kind))  # type: ignore[no-untyped-call]
 
     def shoot(self, path: Path) -> None:
         """Keep what is visible as a picture."""

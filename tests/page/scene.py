@@ -18,7 +18,7 @@ from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.model.container import Container
 from swarmproxy.model.event import container_event
 from swarmproxy.page import app as page
-from swarmproxy.server import Server, listening
+from swarmproxy.server import SideServer, beside
 from swarmproxy.settings import Listen
 from swarmproxy.wire.address import Address
 
@@ -98,12 +98,12 @@ class Scene:
 @asynccontextmanager
 async def served(app: Any) -> AsyncIterator[str]:
     """Serve `app` inside the block, and yield its URL: an ASGI transport would wait for the end of a stream."""
-    server = Server(app, tls=None, drain_timeout_s=1.0)
-    with listening([Listen("127.0.0.1", 0)]) as sockets:
+    server = SideServer(app, Listen("127.0.0.1", 0))
+    with beside([server]):
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve(sockets), name="page")
+            tasks.create_task(server.serve(server.sockets), name="page")
             try:
-                yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+                yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             finally:
                 server.drain()
 

@@ -122,6 +122,15 @@ async def test_only_reads(method: str) -> None:
             assert (await client.request(method, path)).status_code == 405
 
 
+async def test_head() -> None:
+    """Who asks for the head of a page is not sent the page."""
+    async with served(page.build(Scene(3).cluster)) as url, httpx.AsyncClient(base_url=url) as client:
+        for path in PAGES:
+            answer = await client.head(path)
+            assert (answer.status_code, answer.content) == (200, b"")
+            assert (await client.get(path)).text
+
+
 class Team:
     """Somebody who sees containers with one label."""
 

@@ -50,22 +50,17 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
-        stage.do(furnish)
-        yield stage
-
-
-@pytest.fixture(autouse=True)
-def calm(browser: Browser) -> Iterator[None]:
-    """Begin each test with a wide light browser that has said nothing; in the end it has complained of nothing."""
+def stage(browser: Browser) -> Iterator[Stage]:
+    """Lend a furnished stage, and a wide light browser that has said nothing, nor will have complained of anything."""
     browser.resize(WIDE)
     browser.prefer("light")
     for kind in ("browser", "performance"):
         browser.log(kind)
-    yield
-    complaints = [each["message"] for each in browser.log("browser") if each["level"] in ("SEVERE", "WARNING")]
-    browser.open("about:blank")
+    with Stage() as stage:
+        stage.do(furnish)
+        yield stage
+        complaints = [each["message"] for each in browser.log("browser") if each["level"] in ("SEVERE", "WARNING")]
+        browser.open("about:blank")  # or it would miss the stage
     assert complaints == []
 
 
@@ -128,17 +123,16 @@ def test_themes(browser: Browser, stage: Stage) -> None:
     browser.prefer("dark")
     dark = browser.run(ground)
     assert light != dark
-    switch = browser.one("#theme")
-    assert switch.text == "Theme: auto"
-    switch.click()
-    assert (switch.text, browser.run(ground)) == ("Theme: light", light)
+    assert browser.text("#theme") == "Theme: auto"
+    browser.click("#theme")
+    assert (browser.text("#theme"), browser.run(ground)) == ("Theme: light", light)
     visit(browser, stage, "/containers")
-    assert (browser.one("#theme").text, browser.run(ground)) == ("Theme: light", light)
-    browser.one("#theme").click()
+    assert (browser.text("#theme"), browser.run(ground)) == ("Theme: light", light)
+    browser.click("#theme")
     browser.prefer("light")
-    assert (browser.one("#theme").text, browser.run(ground)) == ("Theme: dark", dark)
-    browser.one("#theme").click()
-    assert (browser.one("#theme").text, browser.run(ground)) == ("Theme: auto", light)
+    assert (browser.text("#theme"), browser.run(ground)) == ("Theme: dark", dark)
+    browser.click("#theme")
+    assert (browser.text("#theme"), browser.run(ground)) == ("Theme: auto", light)
 
 
 def test_keyboard(browser: Browser, stage: Stage) -> None:
@@ -158,27 +152,25 @@ def test_keyboard(browser: Browser, stage: Stage) -> None:
     browser.press("/")
     assert browser.run("return document.activeElement.id") == "q"
     browser.press("node-7", Keys.ENTER)
-    browser.wait(lambda: "node-7" in browser.texts(".count")[0], "what was searched")
+    browser.wait(lambda: "node-7" in browser.text(".count"), "what was searched")
     browser.press(Keys.ESCAPE)
     assert browser.run("return document.activeElement.id") == ""
-    browser.one('[data-keep="s-name"]').send_keys(Keys.ENTER)
+    browser.type('[data-keep="s-name"]', Keys.ENTER)
     browser.wait(lambda: browser.all('th[aria-sort="ascending"]'), "what was sorted")
     assert looking.ring(browser)[1:3] == ("Name↑", True)
-    summary = browser.one("#part summary")
-    summary.send_keys(Keys.ENTER)
-    assert browser.one("#part details").get_attribute("open")
-    assert "Networks" in browser.one("#part details dl").text
+    browser.type("#part summary", Keys.ENTER)
+    assert "Networks" in browser.text("#part details[open] dl")
 
 
 def test_searches(browser: Browser, stage: Stage) -> None:
     """What is typed is found without a reload, the address says what is shown, and going back goes back."""
     visit(browser, stage, "/containers")
     browser.run("window.same = true")
-    browser.one("#q").send_keys("web-2 team=a")
-    browser.wait(lambda: browser.texts(".count")[0].startswith("1–5 of 5"), "what was typed")
+    browser.type("#q", "web-2 team=a")
+    browser.wait(lambda: browser.text(".count").startswith("1–5 of 5"), "what was typed")
     assert browser.run("return location.search") == "?q=web-2+team%3Da"
     assert browser.run("return document.activeElement.id") == "q"
-    browser.one('[data-keep="s-name"]').click()
+    browser.click('[data-keep="s-name"]')
     browser.wait(lambda: "sort=name" in browser.run("return location.search"), "the order in the address")
     browser.wait(lambda: browser.texts("#part summary")[:2] == ["web-2-0", "web-2-2"], "the order")
     browser.driver.back()
@@ -188,10 +180,10 @@ def test_searches(browser: Browser, stage: Stage) -> None:
     assert browser.texts("#part summary") == ["web-2-1"]
     assert browser.one("#q").get_attribute("value") == "web-2"
     visit(browser, stage, "/")
-    browser.one("#q").send_keys("zone=eu-1")
+    browser.type("#q", "zone=eu-1")
     browser.wait(lambda: browser.texts("h3") == ["node-1", "node-4", "node-7"], "the nodes")
-    browser.one("h3 a").click()
-    browser.wait(lambda: "on node-1" in browser.texts(".count")[0], "its containers")
+    browser.click("h3 a")
+    browser.wait(lambda: "on node-1" in browser.text(".count"), "its containers")
 
 
 def test_without_scripts(browser: Browser, stage: Stage) -> None:
@@ -199,12 +191,12 @@ def test_without_scripts(browser: Browser, stage: Stage) -> None:
     browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.open(stage.url + "/containers")
-        assert browser.one(".said").text == "Not live"
-        browser.one("#q").send_keys("web")
-        browser.one("form button").click()
-        browser.wait(lambda: browser.one(".count").text == "1–50 of 72 containers for “web”", "what was searched")
-        browser.one('[rel="next"]').click()
-        browser.wait(lambda: browser.one(".count").text == "51–72 of 72 containers for “web”", "the next page")
+        assert browser.text(".said") == "Not live"
+        browser.type("#q", "web")
+        browser.click("form button")
+        browser.wait(lambda: browser.text(".count") == "1–50 of 72 containers for “web”", "what was searched")
+        browser.click('[rel="next"]')
+        browser.wait(lambda: browser.text(".count") == "51–72 of 72 containers for “web”", "the next page")
         assert "q=web" in browser.driver.current_url
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
@@ -217,17 +209,17 @@ def test_live(browser: Browser, stage: Stage) -> None:
     stage.tell("start", "fresh", number=99)
     browser.wait(lambda: any("fresh" in each for each in browser.texts("#feed li")), "the event")
     card = '[data-node="10.0.0.3:2375"]'
-    browser.one(f"{card} summary").click()
+    browser.click(f"{card} summary")
     stage.do(lambda scene: scene.engines[2]._health.enter(State.UNHEALTHY, "it was unplugged"))
-    browser.wait(lambda: "it was unplugged" in browser.one(card).text, "the reason")
-    assert browser.one(f"{card} details").get_attribute("open")
-    browser.wait(lambda: "3 do not" in browser.one("#overview").text, "the sums")
+    browser.wait(lambda: "it was unplugged" in browser.text(card), "the reason")
+    assert browser.all(f"{card} details[open]")
+    browser.wait(lambda: "3 do not" in browser.text("#overview"), "the sums")
     stage.do(lambda scene: scene.join("newcomer"))
     browser.wait(lambda: "newcomer" in browser.texts("h3"), "the new node")
-    browser.one("#pause").click()
+    browser.click("#pause")
     stage.tell("die", "unheard", number=100)
     stage.do(lambda scene: scene.engines[2]._health.enter(State.HEALTHY))
-    browser.wait(lambda: "2 do not" in browser.one("#overview").text, "the sums again")
+    browser.wait(lambda: "2 do not" in browser.text("#overview"), "the sums again")
     assert not any("unheard" in each for each in browser.texts("#feed li"))
     assert browser.run("return window.same")
     visit(browser, stage, "/containers")

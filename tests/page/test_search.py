@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmproxy.cluster.newest import Newest
+from swarmproxy.cluster.newest import Block, Newest
 from swarmproxy.engine.engine import State
 from swarmproxy.model.container import Container
 from swarmproxy.page.audience import EVERYBODY
-from swarmproxy.page.search import PER_PAGE, SORTS, STATES, Search, find
+from swarmproxy.page.search import PER_PAGE, SORTS, STATES, Search, find, mentioning
 from tests.page.scene import Scene, names_in
 
 
@@ -102,7 +102,8 @@ async def test_any(held: list[Container], words: str, state: str, sort: str, fal
         scene.cluster.container_seen(scene.engines[0], each)
     search = Search(words=words, state=state, sort=sort, falls=falls, page=page)
     found = await find(scene.cluster.index.newest, search, EVERYBODY)
-    passing = [row for row in scene.cluster.index.newest if all(test(row) for test in search.tests())]
+    rows = list(scene.cluster.index.newest)
+    passing = [row for row in mentioning(Block(rows), search.anywhere()) if all(test(row) for test in search.tests())]
     assert found.count == len(passing)
     assert found.pages == max(1, -(-len(passing) // PER_PAGE))
     assert found.page == min(page, found.pages)
