@@ -5,15 +5,13 @@ Source: classic Swarm 1.2, cli/manage.go, for all that is not marked as ours.
 
 import grp
 import logging
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from discovery import STORES, open_backend, split_url
 from discovery import DiscoveryError as BackendError
-from swarmproxy.cli.goflags import parse_int
+from swarmproxy.cli.cluster_options import read_cluster_options
 from swarmproxy.cli.limits import read_limits
 from swarmproxy.cli.options import (
     Globals,
@@ -29,46 +27,19 @@ from swarmproxy.errors import ConfigError, DiscoveryError
 from swarmproxy.policy_file import read_policy
 from swarmproxy.settings import (
     DEFAULT_HOSTS,
-    DEFAULT_NETWORKS,
     FILTERS,
-    NAMES,
     STRATEGIES,
-    SWARM_MODES,
-    DefaultNetwork,
     Listen,
-    Names,
     Replication,
     Settings,
     Strategy,
-    SwarmMode,
     Tls,
 )
 
 log = logging.getLogger("swarmproxy")
 
-_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-
-IMAGE_SWITCHES = {
-    "swarm.imageplatform": "image_platform",
-    "swarm.imageties": "image_ties",
-    "swarm.imagemove": "image_move",
-}
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 """The engine that is served when no discovery is named: the one on this machine."""
-
-RESCHEDULE_AFTER = "swarm.reschedule-after"
-CLUSTER_OPTIONS = frozenset(
-    {
-        "swarm.createretry",
-        "swarm.managers",
-        "swarm.mode",
-        "swarm.names",
-        "swarm.network",
-        "swarm.overcommit",
-        RESCHEDULE_AFTER,
-        *IMAGE_SWITCHES,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +114,7 @@ def read_settings(
         raise ConfigError("filter not supported")
     if flags.cluster_driver != "swarm":
         raise ConfigError(f'unsupported cluster "{flags.cluster_driver}"')
-    options = _cluster_options(flags.cluster_opt)
-    overcommit, create_retry, names = _overcommit(options), _create_retry(options), _names(options)
+    options = read_cluster_options(flags.cluster_opt, url)
     return Settings(
         discovery=url,
         discovery_options=discovery_options,
@@ -154,14 +124,7 @@ def read_settings(
         engine=engine,
         strategy=strategy,
         filters=flags.filters or FILTERS,
-        overcommit=overcommit,
-        create_retry=create_retry,
-        names=names,
-        **_image_switches(options),
-        reschedule_after_s=_reschedule_after(options),
-        default_network=_default_network(options),
-        swarm_mode=_swarm_mode(options, url),
-        swarm_managers=_swarm_managers(options),
+        **options,
         replication=_replication(flags, url),
         state_file=_state_file(flags),
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
@@ -246,95 +209,6 @@ def _strategy(text: str) -> Strategy:
         if text == name or (text, name) == ("binpacking", "binpack"):
             return name
     raise ConfigError("strategy not supported")
-
-
-def _cluster_options(pairs: tuple[str, ...]) -> Mapping[str, str]:
-    """Return the cluster options by key; the first of a key counts, unknown ones are only warned of."""
-    options: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if key not in CLUSTER_OPTIONS:
-            log.warning("unknown cluster option ignored", extra={"option": key})
-        elif not equals:
-            raise ConfigError(f"{key} needs a value: --cluster-opt {key}=...")
-        else:
-            options.setdefault(key, value)
-    return options
-
-
-def _overcommit(options: Mapping[str, str]) -> float:
-    text = options.get("swarm.overcommit", "0.05")
-    value = float(text) if _FLOAT.fullmatch(text) else math.nan
-    if not math.isfinite(value):
-        raise ConfigError(f'swarm.overcommit should be a number, "{text}" is invalid')
-    if value <= -1:
-        raise ConfigError(f"swarm.overcommit should be larger than -1, {value:f} is invalid")
-    if value < 0:
-        log.warning("-1 < swarm.overcommit < 0 will make swarm take less resource than docker engine offers")
-    return value
-
-
-def _create_retry(options: Mapping[str, str]) -> int:
-    text = options.get("swarm.createretry", "0")
-    count = parse_int(text)
-    if count is None:
-        raise ConfigError(f'swarm.createretry should be a whole number, "{text}" is invalid')
-    if count < 0:
-        raise ConfigError(f"swarm.createretry can not be negative, {count} is invalid")
-    return count
-
-
-def _image_switches(options: Mapping[str, str]) -> dict[str, bool]:
-    switches: dict[str, bool] = {}
-    for key, field in IMAGE_SWITCHES.items():
-        text = options.get(key, "on")
-        if text not in ("on", "off"):
-            raise ConfigError(f'{key} should be on or off, "{text}" is invalid')
-        switches[field] = text == "on"
-    return switches
-
-
-def _names(options: Mapping[str, str]) -> Names:
-    text = options.get("swarm.names", "auto")
-    for name in NAMES:
-        if text == name:
-            return name
-    raise ConfigError(f'swarm.names should be one of {", ".join(NAMES)}, "{text}" is invalid')
-
-
-def _reschedule_after(options: Mapping[str, str]) -> float:
-    after_s = read_duration(options.get(RESCHEDULE_AFTER, "30s"), RESCHEDULE_AFTER)
-    if after_s < 0:
-        raise ConfigError(f"{RESCHEDULE_AFTER} can not be negative")
-    return after_s
-
-
-def _default_network(options: Mapping[str, str]) -> DefaultNetwork:
-    text = options.get("swarm.network", "auto")
-    for name in DEFAULT_NETWORKS:
-        if text == name:
-            return name
-    raise ConfigError(f'swarm.network should be one of {", ".join(DEFAULT_NETWORKS)}, "{text}" is invalid')
-
-
-def _swarm_mode(options: Mapping[str, str], url: str) -> SwarmMode:
-    text = options.get("swarm.mode", "use")
-    if text == "auto" and split_url(url)[0] == "swarm":
-        raise ConfigError("swarm.mode=auto forms a swarm, and swarm:// finds the nodes of one that is there")
-    for mode in SWARM_MODES:
-        if text == mode:
-            return mode
-    raise ConfigError(f'swarm.mode should be one of {", ".join(SWARM_MODES)}, "{text}" is invalid')
-
-
-def _swarm_managers(options: Mapping[str, str]) -> int:
-    if (text := options.get("swarm.managers")) is None:
-        return 0
-    if (count := parse_int(text)) not in (1, 3, 5, 7):
-        raise ConfigError(f'swarm.managers should be 1, 3, 5 or 7, "{text}" is invalid')
-    if options.get("swarm.mode") != "auto":
-        raise ConfigError("swarm.managers is for a swarm that is formed here: it needs swarm.mode=auto")
-    return count
 
 
 def _replication(flags: ManageFlags, url: str) -> Replication | None:
