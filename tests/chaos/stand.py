@@ -19,7 +19,7 @@ from tests.discovery.servers.zookeeper import Zookeeper
 from tests.hosts import sandbox
 from tests.hosts.engine import Engine
 from tests.hosts.fleet import Fleet, at_once
-from tests.hosts.manager import Manager
+from tests.hosts.manager import REPOSITORY, Manager
 from tests.hosts.network import Network, ip
 from tests.integration.agents import Agent
 
@@ -34,6 +34,7 @@ DISK = "160m"  # of each engine
 RESCHEDULE_AFTER_S = 8
 SHARES = 7  # containers that an engine has room for
 READ_S = 2.0
+CLOCK = Path(__file__).with_name("clock")
 FAKETIME = "libfaketimeMT.so.1"  # for programs with threads
 
 
@@ -143,6 +144,7 @@ class Stand:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DISABLE_SHM": "1",  # it would stay in /dev/shm, which is the machine's
             "NO_FAKE_STAT": "1",
+            "PYTHONPATH": f"{CLOCK}:{REPOSITORY}",
         }
         manager = Manager(
             directory,
