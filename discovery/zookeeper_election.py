@@ -85,10 +85,8 @@ class _Candidacy(Candidacy):
             # last "-" of every node here as a number, and cannot go on at one that is none.
             self._number, self._name = number, f"_c_{uuid.uuid4().hex}-lock-"
             self.promised_s = self._session.timeout_s * 0.9
-        contenders = sorted(
-            (int(found["number"]), name) for name in names or [] if (found := _CONTENDER.fullmatch(name))
-        )
-        if not any(name.startswith(self._name) for _, name in contenders):
+        contenders = _in_order(names)
+        if not any(name.startswith(self._name) for name in contenders):
             self._pause_s = 0
             if self.leads:
                 self.leads = False  # this is told before we try again
@@ -97,7 +95,7 @@ class _Candidacy(Candidacy):
             await self._session.add_contender(f"{self._path}/{self._name}")
             return await self._look()
         self.renewed_at = started
-        head = contenders[0][1]
+        head = contenders[0]
         if head.startswith(self._name):
             # A candidate that was frozen just when it won may write its address after it has lost again.
             written = await self._session.read(self._path)
@@ -106,12 +104,18 @@ class _Candidacy(Candidacy):
             self.leads = True
             return Standing(leading=True, leader=self.address)
         self.leads = False
-        return Standing(leader=await self._leader(head))
+        address, change = await self._session.read(self._path) or ("", 0)
+        if (head, change) != (self._head, self._written):
+            now = _in_order(await self._session.children(self._path))
+            if now[:1] != [head]:  # it may be the next one's address already
+                return await self._look()
+            if self._head not in ("", head):
+                self._left_behind = self._written
+            self._head, self._written = head, change
+        return Standing(leader="" if change == self._left_behind else address)
 
-    async def _leader(self, head: str) -> str:
-        """Return the address that `head` wrote, or nothing as long as it is that of another before it."""
-        address, written = await self._session.read(self._path) or ("", 0)
-        if self._head not in ("", head):
-            self._left_behind = self._written
-        self._head, self._written = head, written
-        return "" if written == self._left_behind else address
+
+def _in_order(names: list[str] | None) -> list[str]:
+    """Return the nodes of candidates, the leader's first."""
+    found = [(int(match["number"]), name) for name in names or [] if (match := _CONTENDER.fullmatch(name))]
+    return [name for _, name in sorted(found)]

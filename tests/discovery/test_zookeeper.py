@@ -1,14 +1,17 @@
 """Discovery through a real ZooKeeper, without and with TLS and a user of our own."""
 
+import asyncio
 import re
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from discovery import DiscoveryError, Entry, open_backend, parse_entry
+from discovery.zookeeper_election import _Candidacy as Candidacy
+from discovery.zookeeper_session import Ensemble, Session, parse_url
 from tests.discovery.member import Member
 from tests.discovery.readers import backend_of, campaigning, watching
 from tests.discovery.servers.zookeeper import DIGEST, Zookeeper
@@ -21,6 +24,19 @@ from tests.discovery.store_contract import (
     TlsContract,
 )
 from tests.hosts.certificates import Certificates
+
+
+class Interrupted(Session):
+    """A session in which something happens just before the first value is read."""
+
+    def __init__(self, ensemble: Ensemble, timeout_s: float, call_s: float, happen: Callable[[], None]) -> None:
+        super().__init__(ensemble, timeout_s, call_s)
+        self._happens = [happen]
+
+    async def read(self, path: str) -> tuple[str, int] | None:
+        while self._happens:
+            await asyncio.to_thread(self._happens.pop())
+        return await super().read(path)
 
 
 class TestPlain(ElectionContract):
@@ -74,6 +90,30 @@ class TestPlain(ElectionContract):
                 await candidate.until(leading=False, leader="classic:2")
                 client.delete(names[1])
                 await candidate.until(leading=True, leader="one:1")
+
+    async def test_succession_at_a_glance(self, store: Zookeeper, prefix: str) -> None:
+        """Who takes over and writes its address between our two questions is the leader, and not left behind."""
+        with store.client() as client:
+            client.ensure_path(f"/{prefix}/{LEADER}")
+            names = [
+                client.create(f"/{prefix}/{LEADER}/_c_{uuid.uuid4().hex}-lock-", ephemeral=True, sequence=True)
+                for _ in range(2)
+            ]
+            client.set(f"/{prefix}/{LEADER}", b"classic:1")
+
+            def succeed() -> None:
+                client.delete(names[0])
+                client.set(f"/{prefix}/{LEADER}", b"classic:2")
+
+            ensemble, place = parse_url(f"{store.address}/{prefix}", {})
+            session = Interrupted(ensemble, store.ttl_s, store.ttl_s, succeed)
+            try:
+                candidacy = Candidacy(session, place.leader, "one:1", store.ttl_s)
+                for _ in range(3):
+                    standing = await candidacy.step()
+                    assert (standing.leading, standing.leader) == (False, "classic:2")
+            finally:
+                await session.close()
 
     async def test_address_of_another(self, store: Zookeeper, prefix: str) -> None:
         """A leader puts its address right when somebody else wrote over it."""
