@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import with_node
 from swarmproxy.api.listing import item_json, sizes_of, whole_list
+from swarmproxy.api.questions import Question, reply_to
 from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, note_node, passed_on, version_of
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster
@@ -19,6 +20,7 @@ from swarmproxy.model.filters import Filters, parse_filters
 from swarmproxy.model.listing import ContainerQuery
 from swarmproxy.model.names import style_for
 from swarmproxy.settings import Settings
+from swarmproxy.wire.fetch import Answer
 
 router = APIRouter()
 
@@ -80,13 +82,21 @@ async def refresh_if_asked(cluster: Cluster, settings: Settings, filters: Filter
 @router.get("/containers/{name:path}/json")
 async def inspect(name: str, request: Request) -> Response:
     """Answer what the container's engine says of it now, with `Node` added."""
-    located = cluster_of(request).find_on_healthy(name)
-    note_node(request, located.engine)
+    return await reply_to(inspection(name, request), request)
+
+
+def inspection(name: str, request: Request) -> Question:
+    """Return what `inspect` asks the container's engine. Raises as `Cluster.find_on_healthy`."""
+    cluster = cluster_of(request)
+    located = cluster.find_on_healthy(name)
     query = "?size=1" if flag(request.query_params, "size") else ""
-    answer = await ask(located.engine, version_of(request), "GET", f"/containers/{located.container.id}/json{query}")
-    if answer.status != 200:
-        return passed_on(answer)
-    return json_reply(with_node(answer.body, located.engine, cluster_of(request).book))
+
+    def reply(answer: Answer) -> Response:
+        if answer.status != 200:
+            return passed_on(answer)
+        return json_reply(with_node(answer.body, located.engine, cluster.book))
+
+    return Question(located.engine, f"/containers/{located.container.id}/json{query}", reply)
 
 
 @router.post("/containers/{name:path}/exec")

@@ -16,13 +16,16 @@ from swarmproxy.api.errors import body_of, status_of
 from swarmproxy.api.forwarded import match
 from swarmproxy.api.forwarding import Forwarder, exchange_of
 from swarmproxy.api.kinds import OTHER, kind_of
-from swarmproxy.api.often import Endpoint, endpoint_for
+from swarmproxy.api.often import Endpoint, at_once_for, endpoint_for
+from swarmproxy.api.requests import error_reply
+from swarmproxy.cluster.asking import ASK_TIMEOUT_S, unreachable, versioned
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.placement import Placement
-from swarmproxy.errors import Exhausted, NoNodeFits, NoSwarm, NotSupported, SwarmError, Unavailable
+from swarmproxy.errors import EngineUnreachable, Exhausted, NoNodeFits, NoSwarm, NotSupported, SwarmError, Unavailable
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model import apiversion
 from swarmproxy.model.apiversion import Version
+from swarmproxy.wire.fetch import Answer
 from swarmproxy.wire.relay import Exchange
 
 log = logging.getLogger("swarmproxy.api")
@@ -47,6 +50,7 @@ PING: Headers = [
     (b"cache-control", b"no-cache, no-store, must-revalidate"),
     (b"pragma", b"no-cache"),
 ]
+_OF_NO_MATTER: dict[str, Any] = {"type": "http", "root_path": ""}  # what a scope has of the client's connection
 
 
 class Dispatch:
@@ -128,17 +132,19 @@ class Dispatch:
             response = await endpoint(Request(scope, receive, send))
         except SwarmError as error:
             log_refusal(scope, error)
-            response = Response(body_of(error), status_of(error), media_type=JSON.decode())
-        headers = response.raw_headers
-        if type(response) is Response and [name for name, _ in headers] == USUAL:
-            lines = self._lines(headers[1][1], scope)
+            response = error_reply(error)
+        if (lines := self._lines(response, scope["headers"])) is not None:
             await exchange_of(scope).answer(response.status_code, lines, bytes(response.body))
         else:
             await response(scope, receive, self._with_headers(scope, send))
 
-    def _lines(self, content_type: bytes, scope: Message) -> bytes:
-        """Return the headers of an answer of our own as they are sent."""
-        version = self._cluster.api_version(user_agent_in(scope["headers"]))
+    def _lines(self, response: Response, asked_with: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+        """Return the headers of an answer of our own as they are sent, None if it has others than most have."""
+        headers = response.raw_headers
+        if type(response) is not Response or [name for name, _ in headers] != USUAL:
+            return None
+        content_type = headers[1][1]
+        version = self._cluster.api_version(user_agent_in(asked_with))
         kept = self._head_lines.get((content_type, version))
         return kept or self._keep_lines(
             (content_type, version), [(b"content-type", content_type), *self._daemon_headers(version)]
@@ -158,11 +164,51 @@ class Dispatch:
         try:
             version, path = apiversion.split_path(raw_path.decode("ascii"))
             found = match(method, path)
-            if found is None or (version is not None and version < found[0].as_it_is_from):
+            if found is None:
+                return self._answer_at_once(exchange, method, version, path)
+            if version is not None and version < found[0].as_it_is_from:
                 return False
             return self._forwarder.forward_at_once(exchange, version or self._cluster.api_version(), query, *found)
         except SwarmError:
             return False
+
+    def _answer_at_once(self, exchange: Exchange, method: str, version: Version | None, path: str) -> bool:
+        """Have one of our own functions answer, as `_answer_with` does. Raises SwarmError for the call to log."""
+        find = at_once_for(method, path)
+        if find is None:
+            return False
+        version = version or self._cluster.api_version()
+        scope = {**exchange.scope(_OF_NO_MATTER), "path": path, "app": self._inner, "state": {"version": version}}
+        question = find(Request(scope))
+        about = exchange.about
+        (about.route, about.object), about.node = kind_of(method, path), question.engine.name
+
+        def reply(answer: Answer | EngineUnreachable) -> None:
+            if isinstance(answer, EngineUnreachable):
+                self._refuse_at_once(exchange, scope, unreachable(question.engine, answer))
+                return
+            question.engine.note_success()
+            try:
+                said = question.reply(answer)
+            except Exception:  # noqa: BLE001  asked once more, it happens where it is looked after
+                exchange.connection.ask_application(exchange)
+                return
+            if not self._give_at_once(exchange, said):
+                exchange.connection.ask_application(exchange)
+
+        target = versioned(question.engine, version, question.path)
+        return exchange.ask_at_once(question.engine.pool, target, reply, timeout_s=ASK_TIMEOUT_S)
+
+    def _give_at_once(self, exchange: Exchange, response: Response) -> bool:
+        """Answer with `response`; return False if its head is an unusual one."""
+        lines = self._lines(response, exchange.request.fields.headers)
+        if lines is not None:
+            exchange.answer_at_once(response.status_code, lines, bytes(response.body))
+        return lines is not None
+
+    def _refuse_at_once(self, exchange: Exchange, scope: Message, error: SwarmError) -> None:
+        log_refusal(scope, error)
+        self._give_at_once(exchange, error_reply(error))
 
     def _ping_at_once(self, exchange: Exchange, target: bytes, method: str) -> bool:
         try:

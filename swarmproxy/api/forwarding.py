@@ -14,7 +14,7 @@ from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.images import owner as image_owner
 from swarmproxy.cluster.made import made_last
 from swarmproxy.cluster.saving import parts_for
-from swarmproxy.engine.engine import Engine
+from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import EngineUnreachable, NotSupported
 from swarmproxy.model.apiversion import Version, text
 from swarmproxy.model.versions import Subject, adapt_query
@@ -112,24 +112,31 @@ class Forwarder:
     def forward_at_once(self, exchange: Exchange, version: Version, query: bytes, route: Route, name: str) -> bool:
         """Let the engine of a container answer, if nothing has to be waited for; return whether it will.
 
-        Not for what an engine is to finish when the client has gone: that needs somebody who waits for the end.
         Raises SwarmError, as `forward` would.
         """
-        if route.owner is not Owner.CONTAINER or route.upgrade or route.finish:
+        if route.owner is not Owner.CONTAINER or route.upgrade or (route.subject is not None and query):
             return False
         engine, container_id = self._find(route, name)
+        if engine.state is not State.HEALTHY or not engine.pool.idle:
+            return False
         target = versioned(engine, version, _path(route, container_id)).encode("ascii")
         if query:
             target += b"?" + query
-        options = self._options.get(route) or self._how(route, engine, container_id)[0]
+        options, effects = self._how(route, engine, container_id)
         about = exchange.about
         about.route, about.object, about.node = route.kind, name, engine.name
 
         def ended(status: int) -> None:
+            for effect in effects:
+                effect()
             if status and route.answers_within_s is not None:
                 engine.note_success()
 
-        return exchange.relay_at_once(engine.pool, target, options, ended)
+        if exchange.relay_at_once(engine.pool, target, options, ended):
+            return True
+        for effect in effects:
+            effect()
+        return False
 
     def _find(self, route: Route, name: str) -> tuple[Engine, str]:
         """Return where the container is that a client calls `name`, and its ID."""
@@ -137,10 +144,13 @@ class Forwarder:
         return located.engine, located.container.id
 
     def _how(self, route: Route, engine: Engine, container_id: str) -> tuple[RelayOptions, list[Effect]]:
-        """Return how to relay, and the list in which what is to be done afterwards will stand."""
+        """Return how to relay, and the list in which what is to be done afterwards stands, however it ends."""
         effects: list[Effect] = []
         if not (route.removes or route.changes or route.makes_image):
             return self._options_of(route), effects
+        if route.changes or route.removes:
+            engine.changes.begin(container_id)
+            effects.append(lambda: engine.changes.end(container_id))
 
         def on_head(status: int) -> None:
             engine.note_success()

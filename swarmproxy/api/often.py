@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from fastapi import Request, Response
 
 from swarmproxy.api import containers, networks, system
+from swarmproxy.api.questions import Question
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+AtOnce = Callable[[Request], Question]
 
 _ROUTES: dict[tuple[str, str], Endpoint] = {
     ("GET", "/version"): system.version,
@@ -24,6 +26,9 @@ _OF_CONTAINERS: dict[tuple[str, str], Callable[[str, Request], Awaitable[Respons
     ("GET", "json"): containers.inspect,
     ("POST", "exec"): containers.create_exec,
 }
+_AT_ONCE_OF_CONTAINERS: dict[tuple[str, str], Callable[[str, Request], Question]] = {
+    ("GET", "json"): containers.inspection,
+}
 
 
 def endpoint_for(method: str, path: str) -> Endpoint | None:
@@ -34,3 +39,12 @@ def endpoint_for(method: str, path: str) -> Endpoint | None:
         if slash and name and (of_one := _OF_CONTAINERS.get((method, action))):
             return functools.partial(of_one, name)
     return found
+
+
+def at_once_for(method: str, path: str) -> AtOnce | None:
+    """Return what answers such a path while nobody waits, by the same rules as its endpoint; None if nothing does."""
+    if path.startswith("/containers/"):
+        name, slash, action = path[12:].rpartition("/")
+        if slash and name and (of_one := _AT_ONCE_OF_CONTAINERS.get((method, action))):
+            return functools.partial(of_one, name)
+    return None

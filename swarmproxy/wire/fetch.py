@@ -248,7 +248,7 @@ async def fetch(
     A GET or HEAD that meets a closed pooled connection is sent once more.
     Raises EngineUnreachable without a whole answer within `timeout_s`, or with a body over `max_body_bytes`.
     """
-    request = _request(pool, method, target, headers, body)
+    request = request_bytes(pool, method, target, headers, body)
     repeatable = method in _CAN_BE_SENT_AGAIN
     loop = asyncio.get_running_loop()
     due = loop.time() + timeout_s
@@ -332,11 +332,13 @@ async def _begin(
             connection = await pool.acquire(fresh=True)
     answer = Streaming(connection, method)
     answer.body_sent = body is not None
-    connection.transport.write(_request(pool, method, target, headers, body))
+    connection.transport.write(request_bytes(pool, method, target, headers, body))
     return answer
 
 
-def _request(pool: Pool, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes | None) -> bytes:
+def request_bytes(
+    pool: Pool, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes | None = b""
+) -> bytes:
     """Return the bytes of a request; with `body` None the body follows."""
     lines = [f"{method} {target} HTTP/1.1\r\n".encode(), pool.host_header]
     lines += [f"{name}: {value}\r\n".encode() for name, value in headers]

@@ -256,7 +256,8 @@ class ServerProtocol(Clocks):
             return
         if self._state is _State.BODY:
             self._wait_for_body()
-        if self._shortcut is None or request.has_body or not self._shortcut(exchange):
+        shortcut = self._shortcut if not (request.has_body or self.write_paused) else None
+        if shortcut is None or not shortcut(exchange):
             self.ask_application(exchange)
 
     def ask_application(self, exchange: AsgiExchange) -> None:

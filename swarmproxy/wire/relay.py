@@ -2,18 +2,21 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
 from swarmproxy.errors import EngineUnreachable, TooLarge
-from swarmproxy.wire.exchange import AsgiExchange, ClientConnection
+from swarmproxy.wire.exchange import Application, AsgiExchange, ClientConnection, Message
+from swarmproxy.wire.fetch import Answer, request_bytes
 from swarmproxy.wire.forward import Forwarding, RelayOptions
 from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import Fields, RequestHead, changed
 from swarmproxy.wire.holding import Held, Holding
 from swarmproxy.wire.pool import Pool
+from swarmproxy.wire.whole import Asking
 
 __all__ = ["DEFAULT", "Exchange", "RelayOptions", "Shortcut"]
 
@@ -21,7 +24,10 @@ DEFAULT = RelayOptions()
 MAX_UPGRADE_BODY_BYTES = 1024 * 1024
 MAX_ADAPTED_BYTES = 64 * 1024 * 1024
 Shortcut = Callable[["Exchange"], bool]
-"""Forwards a request without body at once, by `Exchange.relay_at_once`, or returns False: the application answers."""
+"""Answers a request without body at once, by `relay_at_once`, `ask_at_once` or `answer_at_once` of its exchange.
+
+Or returns False: the application answers.
+"""
 
 _CAN_BE_SENT_AGAIN = frozenset((b"GET", b"HEAD"))
 
@@ -29,11 +35,13 @@ _CAN_BE_SENT_AGAIN = frozenset((b"GET", b"HEAD"))
 class Exchange(AsgiExchange):
     """A request that an application answers, or has relayed: `scope["extensions"]["swarmproxy.exchange"]`."""
 
-    __slots__ = ("_failure", "_forward", "_on_end", "_sent_before")
+    __slots__ = ("_asking", "_failure", "_finished", "_forward", "_on_end", "_sent_before")
 
     def __init__(self, connection: ClientConnection, request: RequestHead) -> None:
         super().__init__(connection, request)
         self._forward: Forwarding | None = None
+        self._asking: Asking | None = None
+        self._finished: asyncio.Future[None] | None = None  # somebody waits for that, since the client does not
         self._on_end: Callable[[int], None] | None = None  # of `relay_at_once`
         self._sent_before = False  # by it, in vain
         self._failure: Exception | None = None  # that is final
@@ -108,8 +116,8 @@ class Exchange(AsgiExchange):
     def relay_at_once(self, pool: Pool, target: bytes, options: RelayOptions, on_end: Callable[[int], None]) -> bool:
         """As `relay` for a request without body, if a connection waits for one; return whether it is on its way.
 
-        Nothing waits here, so it costs no task. `on_end` gets the status when the exchange is over. If the engine fails
-        before it answers, the application is asked after all, and `relay` goes on from there.
+        Nothing waits here, so it costs no task. `on_end` gets the status when the exchange is over, 0 if there is none.
+        If the engine fails before it answers, the application is asked after all, and `relay` goes on from there.
         """
         again = self.request.method in _CAN_BE_SENT_AGAIN
         connection = pool.take_idle(only_once=not again)
@@ -127,13 +135,54 @@ class Exchange(AsgiExchange):
     def _ended_at_once(self, status: int, error: Exception | None) -> None:
         forward, self._forward = self._forward, None
         on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(status)
+        if self._finished is not None:
+            self._finished.set_result(None)
+            self._finished = None
         if error is not None:
             again = self.request.method in _CAN_BE_SENT_AGAIN and forward is not None and not forward.began
             self._sent_before = True
             self._failure = None if again else error
             self.connection.ask_application(self)
-        elif on_end is not None:
-            on_end(status)
+
+    def ask_at_once(
+        self, pool: Pool, target: str, then: Callable[[Answer | EngineUnreachable], None], *, timeout_s: float
+    ) -> bool:
+        """GET from the engine of `pool` what our own answer is to be made of; return whether that is on its way.
+
+        It is if a connection waits; it costs no task. `then` gets what `fetch` would return or raise, and answers at
+        once, unless the client is gone. If the engine ends a connection that it kept, the application is asked after
+        all.
+        """
+        connection = pool.take_idle()
+        if connection is None:
+            return False
+
+        def came(asking: Asking) -> None:
+            self._asking = None
+            if asking.answers:
+                whole = asking.answers.popleft()
+                then(Answer(whole.head.status, whole.headers, whole.body))
+            elif asking.is_late:
+                then(EngineUnreachable(f"engine {pool.address} did not answer within {timeout_s:g} s"))
+            elif asking.is_amid_answer:
+                then(asking.error or EngineUnreachable(f"engine {pool.address} ended its answer"))
+            else:
+                self.connection.ask_application(self)
+
+        self._asking = Asking(connection, came, timeout_s=timeout_s)
+        connection.transport.write(request_bytes(pool, "GET", target))
+        self.connection.stay_awake()
+        return True
+
+    def run(self, app: Application, scope: Message, tasks: "set[asyncio.Task[None]]") -> Coroutine[Any, Any, None]:
+        """As its base; if the engine is finishing something for a client that has gone, wait for that instead."""
+        return super().run(app if self._finished is None else self._see_to_the_end, scope, tasks)
+
+    async def _see_to_the_end(self, *_: object) -> None:
+        if self._finished is not None:
+            await self._finished
 
     async def read_body(self, max_bytes: int, what: str) -> bytes:
         """Return the whole body, to be passed on in `RelayOptions.body`. Raises TooLarge, which names `what`."""
@@ -181,6 +230,12 @@ class Exchange(AsgiExchange):
         super().client_lost()
         if self._forward is not None:
             self._forward.client_lost()
+        if self._forward is not None and self._on_end is not None:  # the engine finishes what it has begun
+            self._finished = self.connection.loop.create_future()
+            self.connection.ask_application(self)  # so that the server waits for it, see `run`
+        if self._asking is not None:
+            self._asking.end()
+            self._asking = None
 
     def client_paused(self) -> None:
         """Hold back the engine."""

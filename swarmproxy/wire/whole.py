@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from swarmproxy.errors import EngineUnreachable, ProtocolViolation
@@ -214,6 +214,26 @@ class Reading(EngineSide):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+class Asking(Reading):
+    """Reads one whole answer, and gives itself to `then` when that is there or will not come: nobody has to wait."""
+
+    __slots__ = ("_then",)
+
+    def __init__(self, connection: EngineConnection, then: "Callable[[Asking], None]", *, timeout_s: float) -> None:
+        super().__init__(connection, 1, timeout_s=timeout_s)
+        self._then: Callable[[Asking], None] | None = then
+
+    def end(self) -> None:
+        """Give up the answer: nobody wants it any more."""
+        self._then = None
+        super().end()
+
+    def _wake(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then(self)
 
 
 class Pipeline:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.routing import Match
 
 from swarmproxy.api import app as api
-from swarmproxy.api.often import endpoint_for
+from swarmproxy.api.often import at_once_for, endpoint_for
 from tests.api.image_front import front
 from tests.cluster.image_daemon import ImageDaemon
 
@@ -44,6 +44,15 @@ def test_same_function(method: str, path: str) -> None:
         assert (found.func, *found.args) == routed(FastAPI(), method, path)
     else:
         assert (found, None) == routed(FastAPI(), method, path)
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+def test_same_at_once(method: str, path: str) -> None:
+    """What is answered while nobody waits is what the short way would answer, of the same container."""
+    at_once, endpoint = at_once_for(method, path), endpoint_for(method, path)
+    if isinstance(at_once, functools.partial):
+        assert isinstance(endpoint, functools.partial)
+        assert at_once.args == endpoint.args
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import socket
 import ssl
@@ -20,6 +21,7 @@ from swarmproxy.wire import tls
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.admission import Admission
 from swarmproxy.wire.factory import protocol_factory
+from swarmproxy.wire.fetch import Answer
 from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.pool import Pool
@@ -83,6 +85,7 @@ class Proxy:
     own: Callable[..., Awaitable[None]] | None = None  # answers instead of the relay
     asked: int = 0  # how often the application was
     replies_at_once: bool = False  # with the target, instead of forwarding
+    question_timeout_s: float = 0.0  # if not 0, the engine is asked for what an answer of our own is made of
 
     clients: list[Peer] = field(default_factory=list)
 
@@ -103,9 +106,23 @@ class Proxy:
         if self.replies_at_once:
             exchange.answer_at_once(200, b"", exchange.request.target)
             return True
-        if self.own is not None or self.options.upgrade or self.options.finish or self.options.body is not None:
+        if self.question_timeout_s:
+            target = exchange.request.target.decode()
+            return exchange.ask_at_once(
+                self.pool, target, functools.partial(self._answer, exchange), timeout_s=self.question_timeout_s
+            )
+        if self.own is not None or self.options.upgrade or self.options.body is not None:
             return False
-        return exchange.relay_at_once(self.pool, exchange.request.target, self.options, self.results.append)
+        return exchange.relay_at_once(self.pool, exchange.request.target, self.options, self._ended)
+
+    def _answer(self, exchange: Exchange, answer: Answer | EngineUnreachable) -> None:
+        self.results.append(answer)
+        body = answer.body + b", and more" if isinstance(answer, Answer) else str(answer).encode()
+        exchange.answer_at_once(answer.status if isinstance(answer, Answer) else 500, b"x-own: 1\r\n", body)
+
+    def _ended(self, status: int) -> None:
+        if status:  # else the application was asked after all, or the client has gone
+            self.results.append(status)
 
     async def app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         self.asked += 1

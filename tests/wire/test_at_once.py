@@ -146,3 +146,124 @@ async def test_silent_engine(proxy: Proxy) -> None:
     status, _, body = await client.answer()
     assert status == 500
     assert b"did not answer within 0.05 s" in body
+
+
+async def test_work_without_client(proxy: Proxy) -> None:
+    """What the engine is to finish is finished without the client, and the server does not end before."""
+    proxy.options = RelayOptions(finish=True)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+        asked.set()
+        await go_on.wait()
+        await peer.send(OK)
+
+    proxy.engine.script = script
+    client = await warmed_up(proxy)
+    await client.send(POST)
+    await asyncio.wait_for(asked.wait(), GUARD_S)
+    client.reset()
+    tasks = proxy.server.server_state.tasks
+    async with asyncio.timeout(GUARD_S):
+        while not tasks:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    go_on.set()
+    assert await proxy.result() == 200
+    async with asyncio.timeout(GUARD_S):
+        while tasks:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    assert (proxy.asked, proxy.pool.busy) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [OK, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n"],
+)
+async def test_answer_of_our_own(proxy: Proxy, said: bytes) -> None:
+    """An answer that is made of an engine's costs no task either, whatever the form of that."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        while True:
+            await peer.request()
+            await peer.send(said)
+
+    proxy.engine.script = script
+    client = await warmed_up(proxy)
+    proxy.question_timeout_s = GUARD_S
+    await client.send(GET * 3)
+    for _ in range(3):
+        status, headers, body = await client.answer()
+        assert (status, headers["x-own"], body) == (200, "1", b"ok, and more")
+    assert (proxy.asked, proxy.engine.connections, proxy.pool.busy) == (1, 1, 0)
+
+
+async def test_question_on_a_closed_connection(proxy: Proxy) -> None:
+    """If the engine ends the connection at this moment, the application answers."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        if proxy.engine.connections == 1:
+            await peer.request()
+            peer.close()
+        else:
+            await answer_ok(peer)
+
+    proxy.engine.script = script
+    client = await warmed_up(proxy)
+    proxy.question_timeout_s = GUARD_S
+    await client.send(GET)
+    assert (await client.answer())[2] == b"ok"
+    assert (proxy.asked, proxy.engine.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"])
+async def test_question_without_answer(proxy: Proxy, begin: bytes) -> None:
+    """An answer that does not come in time, or whole, is not waited for once more."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+        if begin:
+            await peer.send(begin)
+            peer.close()
+        else:
+            await peer.rest()
+
+    proxy.engine.script = script
+    client = await warmed_up(proxy)
+    proxy.question_timeout_s = GUARD_S if begin else 0.05
+    await client.send(GET)
+    status, _, body = await client.answer()
+    why = b"closed the connection before the answer was complete" if begin else b"did not answer within 0.05 s"
+    assert (status, proxy.asked) == (500, 1)
+    assert why in body
+
+
+async def test_nobody_wants_the_answer(proxy: Proxy) -> None:
+    """A question ends with the client that wanted to know."""
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+        asked.set()
+        with contextlib.suppress(ConnectionError):
+            await peer.rest()
+        ended.set()
+
+    proxy.engine.script = script
+    client = await warmed_up(proxy)
+    proxy.question_timeout_s = GUARD_S
+    await client.send(GET)
+    await asyncio.wait_for(asked.wait(), GUARD_S)
+    client.reset()
+    await asyncio.wait_for(ended.wait(), GUARD_S)
+    assert (proxy.asked, proxy.results, proxy.pool.busy) == (1, [], 0)
