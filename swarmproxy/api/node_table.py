@@ -1,7 +1,10 @@
 """The node table of `/info`: the rows of each node are kept as text, until something about it has changed."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -13,6 +16,7 @@ from swarmproxy.model.info import UPDATED_AT, NodeLine, Totals, node_rows, place
 from swarmproxy.scheduler.resources import NANO, percent_of, used_nano, with_overcommit
 
 _plugins_decoder = msgspec.json.Decoder(dict[str, list[str] | None] | None)
+_UPDATED = attrgetter("updated_at")
 _UPDATED_AT = b",[" + msgspec.json.encode(UPDATED_AT) + b',"%b"]'
 
 
@@ -58,13 +62,13 @@ def _counts(states: Mapping[str, int]) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """What is known of one node, and what it was made of."""
+class _Row:
+    """What is known of one node."""
 
-    made_of: tuple[object, ...] | None  # None: not to be used again
     place: tuple[Any, ...]
     counts: Totals
     images: int
+    plugins: bytes
     above: bytes  # its rows as JSON, up to the moment of its last answer
     below: bytes
 
@@ -75,67 +79,83 @@ class NodeTable:
     def __init__(self, cluster: Cluster, overcommit: float) -> None:
         self._cluster = cluster
         self._overcommit = overcommit
-        self._kept: dict[Engine, _Kept] = {}
-        self._ordered: list[tuple[Engine, _Kept]] = []
+        self._changed = cluster.nodes.changes()
+        self._book_seen = cluster.book.revision
+        self._rows: dict[Engine, _Row] = {}
+        self._ordered: list[Engine] = []
+        self._parts: list[bytes] = []  # three of each engine: above, the moment, below
+        self._places: dict[Engine, int] = {}  # of its first part
+        self._plugins: Counter[bytes] = Counter()
         self.totals = totals(())
         self.images = 0
-        self.plugins = b"{}"
+        self.plugins = _merged(())
 
     def look(self) -> None:
         """Take in what has changed since the last look. What the attributes and `rows` say is of that moment."""
-        cluster, kept = self._cluster, self._kept
-        engines = cluster.engines()
-        book, of_tasks, reserved = cluster.book.revision, cluster.nodes.of_tasks, cluster.reservations.on
-        changed = len(engines) != len(kept)
-        for engine in engines:
-            made_of = engine.facts, engine.revision, engine.state, engine.error, book, of_tasks
-            is_final = not reserved(engine)  # what is being created comes and goes without a revision
-            row = kept.get(engine)
-            if row is None or row.made_of != made_of or not is_final:
-                kept[engine] = self._make(engine, made_of if is_final else None)
-                changed = True
-        if changed:
-            self._put_together(engines)
+        if self._book_seen != self._cluster.book.revision:
+            self._book_seen = self._cluster.book.revision
+            self._changed.update(self._cluster.engines())
+        if not self._changed:
+            return
+        out: list[_Row] = []
+        into: list[_Row] = []
+        moved = False
+        while self._changed:
+            engine = self._changed.pop()
+            before, after = self._rows.pop(engine, None), None
+            if self._cluster.nodes.has(engine):
+                after = self._rows[engine] = self._make(engine)
+                into.append(after)
+            if before is not None:
+                out.append(before)
+            if before is None or after is None or before.place != after.place:
+                moved = True
+            elif not moved:
+                at = self._places[engine]
+                self._parts[at], self._parts[at + 2] = after.above, after.below
+        self._count(out, into)
+        if moved:
+            self._put_in_order()
 
     def rows(self) -> bytes:
         """Return the rows of all nodes in the natural order of their names: JSON lists, each behind a comma."""
-        parts: list[bytes] = []
-        for engine, row in self._ordered:
-            parts += (row.above, _moment(int(engine.updated_at)), row.below)
-        return b"".join(parts)
+        self._parts[1::3] = map(_moment, map(int, map(_UPDATED, self._ordered)))
+        return b"".join(self._parts)
 
     def __len__(self) -> int:
         return len(self._ordered)
 
-    def _make(self, engine: Engine, made_of: tuple[object, ...] | None) -> _Kept:
+    def _make(self, engine: Engine) -> _Row:
         line = node_line(self._cluster, engine, self._overcommit)
         above, below = node_rows(line)
-        return _Kept(
-            made_of=made_of,
+        return _Row(
             place=place_of(line),
             counts=totals((line,)),
             images=sum(1 for image in engine.images.values() if image.tags or image.digests) if engine.facts else 0,
+            plugins=engine.facts.plugins if engine.facts else b"null",
             above=b"," + msgspec.json.encode(above)[1:-1],
             below=b"," + msgspec.json.encode(below)[1:-1],
         )
 
-    def _put_together(self, engines: list[Engine]) -> None:
-        kept = self._kept = {engine: self._kept[engine] for engine in engines}
-        self._ordered = sorted(kept.items(), key=lambda each: each[1].place)
-        counts = [row.counts for row in kept.values()]
-        self.totals = Totals(
-            containers=sum([each.containers for each in counts]),
-            running=sum([each.running for each in counts]),
-            paused=sum([each.paused for each in counts]),
-            stopped=sum([each.stopped for each in counts]),
-            cpus=sum([each.cpus for each in counts]),
-            memory_bytes=sum([each.memory_bytes for each in counts]),
-        )
-        self.images = sum([row.images for row in kept.values()])
-        self.plugins = _merged({engine.facts.plugins for engine in engines if engine.facts is not None})
+    def _count(self, out: Sequence[_Row], into: Sequence[_Row]) -> None:
+        """Take in the sums that some rows are no more, and others are there."""
+        self.totals = self.totals.but(without=[row.counts for row in out], plus=[row.counts for row in into])
+        self.images += sum(row.images for row in into) - sum(row.images for row in out)
+        before = set(self._plugins)
+        self._plugins.update(row.plugins for row in into)
+        self._plugins.subtract(row.plugins for row in out)
+        self._plugins = +self._plugins
+        if before != set(self._plugins):
+            self.plugins = _merged(self._plugins)
+
+    def _put_in_order(self) -> None:
+        rows = self._rows
+        self._ordered = sorted(rows, key=lambda engine: rows[engine].place)
+        self._places = {engine: 3 * number for number, engine in enumerate(self._ordered)}
+        self._parts = [part for engine in self._ordered for part in (rows[engine].above, b"", rows[engine].below)]
 
 
-def _merged(texts: set[bytes]) -> bytes:
+def _merged(texts: Iterable[bytes]) -> bytes:
     """Return the drivers that any node has, as JSON: a create that asks for one can be placed."""
     merged: dict[str, set[str]] = {"Volume": set(), "Network": set(), "Authorization": set(), "Log": set()}
     for text in texts:
@@ -144,6 +164,7 @@ def _merged(texts: set[bytes]) -> bytes:
     return msgspec.json.encode({kind: sorted(names) for kind, names in merged.items()})
 
 
+@lru_cache(maxsize=256)
 def _moment(updated_at: int) -> bytes:
     """Return the row that says when a node was heard of last."""
     return _UPDATED_AT % updated_text(updated_at).encode()

@@ -82,6 +82,7 @@ class Nodes:
         self._book_seen = book.revision
         self._members: set[Engine] = set()
         self._stale: set[Engine] = set()
+        self._readers: list[set[Engine]] = []  # what each has still to look at
         self._register = Register()
         self._engines: list[Engine] = []  # place by place
         self._places: dict[Engine, int] = {}
@@ -91,12 +92,12 @@ class Nodes:
     def add(self, engine: Engine) -> None:
         """Count `engine` from now on, whenever it is accepted."""
         self._members.add(engine)
-        self._stale.add(engine)
+        self.mark(engine)
 
     def discard(self, engine: Engine) -> None:
         """Leave `engine` out from now on."""
         self._members.discard(engine)
-        self._stale.add(engine)
+        self.mark(engine)
 
     def has(self, engine: Engine) -> bool:
         """Return whether `engine` counts, accepted or not."""
@@ -105,12 +106,24 @@ class Nodes:
     def mark(self, engine: Engine) -> None:
         """Take note that something about `engine` has changed."""
         self._stale.add(engine)
+        for changed in self._readers:
+            changed.add(engine)
+
+    def changes(self) -> set[Engine]:
+        """Return a set in which there is from now on what has joined, changed and left, until the reader takes it out.
+
+        Not for a change of the book, which has a revision.
+        """
+        changed = set(self._members)
+        self._readers.append(changed)
+        return changed
 
     def take_reservations(self, of_tasks: Mapping[str, Reserved]) -> None:
         """Take in what each task of a swarm's service reserves."""
         if of_tasks != self.of_tasks:
             self.of_tasks = of_tasks
-            self._stale |= self._members
+            for engine in self._members:
+                self.mark(engine)
 
     def all(self) -> Sequence[Node]:
         """Return a node for each accepted member, in no order. Good until the next await; only to be read."""

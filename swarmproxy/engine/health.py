@@ -38,7 +38,7 @@ class Health:
     ) -> None:
         self._settings = settings
         self._on_change = on_change
-        self._on_count = on_count  # told whenever the indicator may have changed
+        self._on_count = on_count  # told whenever the indicator or the error may have changed
         self._wheel = wheel or Wheel()
         self._watches = 0  # begun and not ended
         self._failed_at = float("-inf")
@@ -89,9 +89,11 @@ class Health:
             return
         if self.state is State.DISCONNECTED:
             return
-        self.error = str(error)
+        before, self.error = self.error, str(error)
         now = time.monotonic()
         if now - self._failed_at < self._settings.failure_spacing_s:
+            if self.error != before:
+                self._on_count()
             return
         self._failed_at = now
         self.failures += 1

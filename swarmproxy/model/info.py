@@ -6,14 +6,14 @@ Source: classic Swarm 1.2, cluster/swarm/cluster.go and api/handlers.go.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from swarmproxy.model.times import NANOSECONDS, format_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _BRANCH = "  └ "
 UPDATED_AT = f"{_BRANCH}UpdatedAt"
@@ -58,6 +58,15 @@ class Totals:
     cpus: int
     memory_bytes: int
 
+    def but(self, *, without: Sequence[Totals], plus: Sequence[Totals]) -> Totals:
+        """Return these sums with other parts."""
+
+        def summed(name: str) -> int:
+            read: Callable[[Totals], int] = attrgetter(name)
+            return read(self) - sum(map(read, without)) + sum(map(read, plus))
+
+        return Totals(**{each.name: summed(each.name) for each in fields(self)})
+
 
 def totals(nodes: Iterable[NodeLine]) -> Totals:
     """Return the sums over `nodes`."""
@@ -100,7 +109,6 @@ def place_of(line: NodeLine) -> tuple[tuple[tuple[int, int, str], ...], str]:
     return natural_key(line.name), line.address
 
 
-@lru_cache(maxsize=256)
 def updated_text(updated_at: int) -> str:
     """Return what stands beside UPDATED_AT: that changes with each answer of the node, all else hardly ever."""
     return format_rfc3339(updated_at * NANOSECONDS)

@@ -49,8 +49,8 @@ def test_any_history(steps: list[tuple[str, int, int]]) -> None:
             case "release":
                 held[choice].close()
             case "leave":
-                if len(members.engines) > choice:
-                    cluster.membership._present.pop(engine.address, None)
+                if cluster.membership._present.pop(engine.address, None) is not None:
+                    cluster.left(engine)
             case "rename":
                 assert engine.facts is not None
                 names = msgspec.json.encode({"Log": [f"log-{choice}"], "Authorization": None})
