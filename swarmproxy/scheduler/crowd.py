@@ -13,6 +13,7 @@ from operator import and_, attrgetter
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
 
 from swarmproxy.scheduler.columns import Column, Vocabulary, move_last
+from swarmproxy.scheduler.contest import Contests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -54,13 +55,14 @@ class Register:
         self._columns: OrderedDict[str, Column[int]] = OrderedDict()
         self._facts: OrderedDict[str, Column[object]] = OrderedDict()
         self._in_order: tuple[list[int], list[int]] | None = None
+        self.contests = Contests()
 
     def __len__(self) -> int:
         return len(self.nodes)
 
     def add(self, node: Node) -> None:
         """Take in a node at the next place."""
-        self._in_order = None
+        self._moved()
         self.nodes.append(node)
         for answers in self._answers.values():
             answers.append(UNKNOWN)
@@ -70,7 +72,8 @@ class Register:
     def replace(self, at: int, node: Node) -> None:
         """Put what became of the node in its place: nothing is known of it any more."""
         if identity(node) != identity(self.nodes[at]):
-            self._in_order = None
+            self._moved()
+        self.contests.changed(at)
         self.nodes[at] = node
         for answers in self._answers.values():
             answers[at] = UNKNOWN
@@ -79,12 +82,17 @@ class Register:
 
     def take_out(self, at: int) -> None:
         """Forget a node; the last one takes its place."""
-        self._in_order = None
+        self._moved()
         move_last(self.nodes, at)
         for answers in self._answers.values():
             move_last(answers, at)
         for column in self._all_columns():
             column.take_out(at)
+
+    def _moved(self) -> None:
+        """Take note that places or names are others."""
+        self._in_order = None
+        self.contests.moved()
 
     def all(self) -> Crowd:
         """Return all nodes. Good until something changes."""
@@ -109,6 +117,13 @@ class Register:
             answers = self._answers[question] = bytearray(_UNKNOWN * len(self.nodes))
         self._answers.move_to_end(question)
         return answers
+
+    def is_so(self, at: int, question: str, holds: Callable[[Node], bool]) -> bool:
+        """Return whether the node at this place is one for which `holds`, which `question` stands for."""
+        answers = self.answers_to(question)
+        if answers[at] == UNKNOWN:
+            answers[at] = holds(self.nodes[at])
+        return answers[at] == YES
 
     def column(self, name: str, read: Callable[[Node], int], together: Together | None = None) -> list[int]:
         """Return the number that `read` finds on each node; `name` stands for it.
@@ -147,39 +162,54 @@ class Register:
         return chain(self._columns.values(), self._facts.values())
 
 
-class Crowd(Sequence["Node"]):
-    """Some of the nodes of a register, in the order of their places."""
+class Many(Sequence["Node"]):
+    """Some of the nodes of a register, in the order of their places. Good until something changes."""
 
-    __slots__ = ("_mask", "_register")
+    __slots__ = ()
+
+    def where(self, question: str, holds: Callable[[Node], bool], sieve: Sieve | None = None) -> Many:
+        """Return those of these nodes for which `holds`, which `question` stands for."""
+        raise NotImplementedError
+
+
+class Crowd(Many):
+    """Nodes of which it is known who they are: `mask` has YES or NO for each node of `register`."""
+
+    __slots__ = ("mask", "register")
 
     def __init__(self, register: Register, mask: bytes) -> None:
-        self._register = register
-        self._mask = mask
+        self.register = register
+        self.mask = mask
+
+    @property
+    def is_everyone(self) -> bool:
+        """Whether they are all nodes of the register."""
+        return NO not in self.mask
 
     def where(self, question: str, holds: Callable[[Node], bool], sieve: Sieve | None = None) -> Crowd:
         """Return those of these nodes for which `holds`, which `question` stands for.
 
         If many have not been asked yet, `sieve` goes first.
         """
-        answers = self._register.answers_to(question)
-        mask = int.from_bytes(self._mask, "little")
+        answers = self.register.answers_to(question)
+        mask = int.from_bytes(self.mask, "little")
         known = int.from_bytes(answers, "little")
         if unknown := known & (mask << 1):  # bit 1 of those that are in the crowd
             if sieve is not None and unknown.bit_count() > len(answers) // BULK:
-                answers[:] = sieve(self._register)
+                answers[:] = sieve(self.register)
                 unknown = int.from_bytes(answers, "little") & (mask << 1)
             places = unknown.to_bytes(len(answers) + 1, "little")
-            nodes = self._register.nodes
+            nodes = self.register.nodes
             at = places.find(_UNKNOWN)
             while at >= 0:
                 answers[at] = holds(nodes[at])
                 at = places.find(_UNKNOWN, at + 1)
             known = int.from_bytes(answers, "little")
-        return Crowd(self._register, (known & mask).to_bytes(len(answers), "little"))
+        return Crowd(self.register, (known & mask).to_bytes(len(answers), "little"))
 
     def column(self, name: str, read: Callable[[Node], int], together: Together | None = None) -> list[int]:
         """Return what `read` finds on each of these nodes; `name` stands for it."""
-        return list(compress(self._register.column(name, read, together), self._mask))
+        return list(compress(self.register.column(name, read, together), self.mask))
 
     def first(self, chosen: bytes, preferred: Sequence[Node]) -> Node:
         """Return the first by name of the nodes that are `chosen`, as there is one: of `preferred` if any of these is.
@@ -187,16 +217,16 @@ class Crowd(Sequence["Node"]):
         `chosen` has YES or NO for each of these nodes; `preferred` are some of them.
         """
         if isinstance(preferred, Crowd):
-            both = bytes(map(and_, chosen, compress(preferred._mask, self._mask)))  # noqa: SLF001  # of the same class
+            both = bytes(map(and_, chosen, compress(preferred.mask, self.mask)))
             chosen = both if YES in both else chosen
-        positions, places = self._register.in_order()
-        return self._register.nodes[places[min(compress(compress(positions, self._mask), chosen))]]
+        positions, places = self.register.in_order()
+        return self.register.nodes[places[min(compress(compress(positions, self.mask), chosen))]]
 
     def __iter__(self) -> Iterator[Node]:
-        return compress(self._register.nodes, self._mask)
+        return compress(self.register.nodes, self.mask)
 
     def __len__(self) -> int:
-        return self._mask.count(YES)
+        return self.mask.count(YES)
 
     @overload
     def __getitem__(self, at: int) -> Node: ...
@@ -210,7 +240,7 @@ def where(
     nodes: Sequence[Node], question: str, holds: Callable[[Node], bool], sieve: Sieve | None = None
 ) -> Sequence[Node]:
     """Return those of `nodes` for which `holds`; `question` names it, so that no two that differ have the same."""
-    if isinstance(nodes, Crowd):
+    if isinstance(nodes, Many):
         return nodes.where(question, holds, sieve)
     return [node for node in nodes if holds(node)]
 

@@ -6,10 +6,12 @@ Source: classic Swarm 1.2, scheduler/scheduler.go and scheduler/filter/filter.go
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from swarmproxy.errors import BadRequest, NoNodeFits, NotSupported
-from swarmproxy.scheduler.crowd import where
+from swarmproxy.errors import BadRequest, NoNodeFits, NotSupported, SwarmError
+from swarmproxy.scheduler.crowd import Crowd, where
+from swarmproxy.scheduler.entrants import Entrants
 from swarmproxy.scheduler.explanation import Explanation, Ranked, is_made_for, refused_nodes, standing_of, tally
 from swarmproxy.scheduler.resources import demand_of
 from swarmproxy.scheduler.strategy import rank, weight_of
@@ -51,7 +53,7 @@ def place(
         if (expressions := getattr(spec.expressions, kind)) and needed not in active:
             raise NotSupported(f"the {needed} filter is not active, so '{expressions[0]}' cannot be honoured")
 
-    def attempt(*, soft: bool) -> Sequence[Node]:
+    def attempt(nodes: Sequence[Node], *, soft: bool) -> Sequence[Node]:
         kept = _filtered(spec, nodes, filters, soft=soft)
         return rank(
             spec,
@@ -62,13 +64,16 @@ def place(
             prefer_holders=prefer_holders,
         )
 
+    if isinstance(nodes, Crowd) and nodes.is_everyone:
+        with suppress(SwarmError):  # what is wrong is found out below, and said as it is said there
+            return attempt(Entrants(nodes.register), soft=True)
     try:
         try:
-            return attempt(soft=True)
+            return attempt(nodes, soft=True)
         except NoNodeFits:
             if not _soft_expressions(spec):
                 raise  # nothing is soft: a second look would cost as much and find the same
-            return attempt(soft=False)
+            return attempt(nodes, soft=False)
     except NoNodeFits as refusal:
         if not nodes:
             raise

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, overload
 
 from swarmproxy.errors import ConfigError, NoNodeFits
 from swarmproxy.scheduler.crowd import Crowd, column, identity, where
+from swarmproxy.scheduler.entrants import Asked, Entrants, Weighed
 from swarmproxy.scheduler.loads import LOAD_OF_NOTHING, is_countable, loads
 from swarmproxy.scheduler.resources import Demand, demand_of, load, shortage
 
@@ -64,7 +65,25 @@ def rank(
     demand = demand_of(spec)
     key = functools.partial(_key, demand, strategy, overcommit_percent)
     together = functools.partial(_keys, demand, strategy, overcommit_percent) if is_countable(demand) else None
-    keys = column(nodes, f"{strategy.value} {demand} {overcommit_percent}", key, together)
+    weight = Weighed(f"{strategy.value} {demand} {overcommit_percent}", key, together, _NO_ROOM)
+    names = spec.image_names if prefer_holders else ()
+    holds_image = Asked(f"has image {names}", _has_one_of(names)) if names else None
+    if isinstance(nodes, Entrants):
+        crowd = nodes.crowd
+        if strategy is not Strategy.RANDOM and (best := nodes.best(weight, holds_image)) is not None:
+            return Winner(best, lambda: _rank(crowd(), strategy, weight, holds_image, shuffle))
+        nodes = crowd()
+    return _rank(nodes, strategy, weight, holds_image, shuffle)
+
+
+def _rank(
+    nodes: Sequence[Node],
+    strategy: Strategy,
+    weight: Weighed,
+    preferred: Asked | None,
+    shuffle: Callable[[list[Node]], Sequence[Node]] | None,
+) -> Sequence[Node]:
+    keys = column(nodes, weight.name, weight.read, weight.together)
     fitting = nodes
     if _NO_ROOM in keys:
         fitting = [node for node, each in zip(nodes, keys, strict=True) if each != _NO_ROOM]
@@ -73,8 +92,7 @@ def rank(
         raise NoNodeFits("no resources available to schedule container")
     if strategy is Strategy.RANDOM:
         return shuffle(list(fitting)) if shuffle else sorted(fitting, key=identity)
-    names = spec.image_names if prefer_holders else ()
-    return Preferred(fitting, keys, where(fitting, f"has image {names}", _has_one_of(names)) if names else ())
+    return Preferred(fitting, keys, where(fitting, *preferred) if preferred is not None else ())
 
 
 def _has_one_of(names: Sequence[str]) -> Callable[[Node], bool]:
@@ -100,6 +118,28 @@ def _keys(demand: Demand, strategy: Strategy, overcommit_percent: int, register:
     point = {Strategy.SPREAD: 1, Strategy.BINPACK: -1, Strategy.RANDOM: 0}[strategy] << _WEIGHT_SHIFT
     nothing = LOAD_OF_NOTHING * point
     return [_NO_ROOM if each < 0 else key - nothing + each * point for key, each in zip(keys, found, strict=True)]
+
+
+class Winner(Sequence["Node"]):
+    """The best node, and the others behind it, whom nobody asks for as a rule."""
+
+    def __init__(self, best: Node, rank_all: Callable[[], Sequence[Node]]) -> None:
+        self._best = best
+        self._rank_all = rank_all
+
+    @functools.cached_property
+    def _all(self) -> Sequence[Node]:
+        return self._rank_all()
+
+    @overload
+    def __getitem__(self, at: int) -> Node: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Node]: ...
+    def __getitem__(self, at: int | slice) -> Node | Sequence[Node]:
+        return self._best if at == 0 else self._all[at]
+
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 class Preferred(Sequence["Node"]):

@@ -326,7 +326,8 @@ def check_placements(members: list[Member], wishes: list[Wish], strategy: Strate
         names = offered(wish, members, strategy)
         assert set(names) == {member.name for member in soft or hard}
         assert offered(wish, dice.sample(members, len(members)), strategy) == names
-        assert offered(wish, register.all(), strategy) == names
+        for _ in range(3):  # from the second time on the best is found among those that have changed
+            assert offered(wish, register.all(), strategy) == names
         nodes = {member.name: member.node() for member in members}
         sign = -1 if strategy is Strategy.BINPACK else 1
 
