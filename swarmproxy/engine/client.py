@@ -68,19 +68,28 @@ class Calls:
 
         Unless it `counts`, that no answer comes says nothing of the engine.
         """
-        target = next(self._targets)
-        try:
-            answer = await self._pipeline.next()
-        except EngineUnreachable as error:
-            raise self._client.unreachable(error, counts=counts) from error
-        self._client.answered()
-        if answer.head.status >= 400:
-            raise engine_error(answer.head.status, answer.body, target)
-        return answer
+        if (answer := self._pipeline.take()) is None:
+            try:
+                answer = await self._pipeline.next()
+            except EngineUnreachable as error:
+                raise self._client.unreachable(error, counts=counts) from error
+            self._client.answered()
+        return self._checked(answer)
+
+    def take(self) -> bytes | None:
+        """Return the body of the next answer if it is here already, likewise."""
+        answer = self._pipeline.take()
+        return None if answer is None else self._checked(answer).body
 
     async def next(self, *, counts: bool = True) -> bytes:
         """Return the body of the next answer, likewise."""
         return (await self.next_answer(counts=counts)).body
+
+    def _checked(self, answer: WholeAnswer) -> WholeAnswer:
+        target = next(self._targets)
+        if answer.head.status >= 400:
+            raise engine_error(answer.head.status, answer.body, target)
+        return answer
 
 
 class EngineClient:

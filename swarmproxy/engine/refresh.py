@@ -246,7 +246,9 @@ class Refresher:
         with self._client.inspects([each.id for each in batch]) as bodies:
             while batch:
                 try:
-                    body = await bodies.next(counts=False)
+                    body = bodies.take()
+                    if body is None:
+                        body = await bodies.next(counts=False)
                 except EngineError as error:
                     self._not_inspected(batch[0], error)
                 else:

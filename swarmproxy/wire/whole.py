@@ -259,6 +259,13 @@ class Pipeline:
         if self._reading is not None:
             self._reading.end()
 
+    def take(self) -> WholeAnswer | None:
+        """Return the next answer if it is here already: most come many at once, and to wait for each costs as much."""
+        if self._reading is None or not self._reading.answers:
+            return None
+        self._at += 1
+        return self._reading.answers.popleft()
+
     async def next(self) -> WholeAnswer:
         """Return the next answer, whatever its status. Raises EngineUnreachable; then none follows."""
         fresh = False
@@ -268,9 +275,8 @@ class Pipeline:
                 reading = self._reading = await self._send(fresh=fresh)
             if not reading.answers:
                 await reading.wait()
-            if reading.answers:
-                self._at += 1
-                return reading.answers.popleft()
+            if (answer := self.take()) is not None:
+                return answer
             self._reading = None
             has_moved = self._at > self._sent_from
             if (
