@@ -61,6 +61,7 @@ from swarmproxy.wire.tls import RenewableContext
 log = logging.getLogger("swarmproxy.manage")
 
 TAKE_OVER_S = 3.0  # after the lock of a leader that died has ended, another one answers within this time
+SETTLE_S = 60.0  # in which a start is over, however many engines there are
 IDLE_SHARE = 16  # one in so many descriptors may be that of a connection that waits for a request to an engine
 DRAWN = 32  # nodes that the random strategy puts in order
 PATIENCE_MAX_S = 30.0  # for which a request waits for a leader, however long its lock lives
@@ -190,6 +191,7 @@ async def _manage(settings: Settings) -> int:
         try:
             async with cluster.running(), asyncio.TaskGroup() as tasks:
                 following = tasks.create_task(follow(), name="discovery")
+                settling = tasks.create_task(_settle(shared), name="settling")
                 keeping = tasks.create_task(books.run(), name="bookkeeping")
                 moving = tasks.create_task(rescheduling.run(), name="rescheduling")
                 if replica is not None:
@@ -205,6 +207,7 @@ async def _manage(settings: Settings) -> int:
                 if measuring is not None:
                     measuring.cancel()
                 following.cancel()
+                settling.cancel()
                 keeping.cancel()
                 keeping_swarm.cancel()
                 if forms is not None:
@@ -327,6 +330,16 @@ async def _follow(backend: Backend, cluster: Cluster, contexts: certificates.Eng
         contexts.learn(listing.entries)
         process.warn_of_descriptors(len(listing.entries))
         cluster.follow([str(entry) for entry in listing.entries])
+
+
+async def _settle(shared: Shared) -> None:
+    """Have the process settle when the engines have been read that discovery lists at first."""
+    try:
+        async with asyncio.timeout(SETTLE_S):
+            await shared.gate.calm()
+    except TimeoutError:
+        pass
+    process.settle()
 
 
 def _on_signals(drain: Callable[[], None]) -> None:

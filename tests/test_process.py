@@ -17,11 +17,17 @@ process.prepare()
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
 assert process.descriptors() == most
 assert gc.get_freeze_count() > 1000
+assert not gc.isenabled()
+kept = [[] for _ in range(10_000)]
+before = gc.get_freeze_count()
+process.settle()
+assert gc.get_freeze_count() >= before + 10_000
+assert gc.isenabled()
 """
 
 
 def test_prepare() -> None:
-    """The process may open as many files as its hard limit allows, and what was loaded is no garbage."""
+    """The process may open as many files as its hard limit allows; nothing that is there after a start is garbage."""
     subprocess.run([sys.executable, "-c", LIMITS], check=True)
 
 

@@ -1,6 +1,7 @@
 """What all engines of a manager have in common."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from swarmproxy.engine.wheel import Wheel
@@ -8,6 +9,7 @@ from swarmproxy.wire.idle import Idle
 
 STARTS = 64  # engines that are read at once: more would take memory, not be faster
 PATIENCE_S = 1.0
+LOOK_S = 0.25
 
 
 class Gate:
@@ -16,28 +18,45 @@ class Gate:
     def __init__(self, places: int = STARTS, *, patience_s: float = PATIENCE_S) -> None:
         self._places = asyncio.Semaphore(places)
         self._patience_s = patience_s
+        self._has_begun = False
+        self._present = 0  # inside, or waiting for a place
 
     async def enter(self) -> "Place":
         """Return when there is a place. Whoever enters leaves, too."""
-        await self._places.acquire()
-        return Place(self._places, self._patience_s)
+        self._has_begun = True
+        self._present += 1
+        try:
+            await self._places.acquire()
+        except BaseException:
+            self._present -= 1
+            raise
+        return Place(self._let_in, self._patience_s)
+
+    async def calm(self) -> None:
+        """Return when some have come, and nobody is inside or waits any more; or a moment later."""
+        while not self._has_begun or self._present:  # noqa: ASYNC110 - to be exact would cost each that leaves
+            await asyncio.sleep(LOOK_S)
+
+    def _let_in(self) -> None:
+        self._present -= 1
+        self._places.release()
 
 
 class Place:
     """A place of a Gate."""
 
-    __slots__ = ("_places", "_timer")
+    __slots__ = ("_let_in", "_timer")
 
-    def __init__(self, places: asyncio.Semaphore, patience_s: float) -> None:
-        self._places: asyncio.Semaphore | None = places
+    def __init__(self, let_in: Callable[[], None], patience_s: float) -> None:
+        self._let_in: Callable[[], None] | None = let_in
         self._timer = asyncio.get_running_loop().call_later(patience_s, self.leave)
 
     def leave(self) -> None:
         """Let the next one in; once is enough."""
-        places, self._places = self._places, None
-        if places is not None:
+        let_in, self._let_in = self._let_in, None
+        if let_in is not None:
             self._timer.cancel()
-            places.release()
+            let_in()
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from swarmproxy.engine.shared import Gate, Shared
+from swarmproxy.engine.shared import LOOK_S, Gate, Shared
 from swarmproxy.engine.wheel import Wheel
 from tests.engine.harness import Recorder, eventually, followed
 from tests.engine.scripted import ScriptedEngine
@@ -53,6 +53,22 @@ async def test_gate() -> None:
     await patient.enter()
     async with asyncio.timeout(10.0):
         await patient.enter()
+
+
+async def test_calm_gate() -> None:
+    """A gate is calm once somebody has come and all have left, those too who gave up waiting."""
+    gate = Gate(1, patience_s=600.0)
+    async with asyncio.TaskGroup() as tasks:
+        calm = tasks.create_task(gate.calm(), name="calm")
+        await asyncio.sleep(0)
+        assert not calm.done()
+        place = await gate.enter()
+        waiting = tasks.create_task(gate.enter(), name="waiting")
+        await asyncio.sleep(2 * LOOK_S)
+        waiting.cancel()
+        assert not calm.done()
+        place.leave()
+    await gate.calm()
 
 
 async def test_hung_engines_keep_nobody_out(scripted: ScriptedEngine, recorder: Recorder) -> None:
