@@ -166,40 +166,42 @@ class Refresher:
             wait_s = jittered(min(settings.retry_min_s * 2 ** min(failed, 16), settings.refresh_cap_s))
         else:
             wait_s = random.uniform(settings.refresh_min_s, settings.refresh_max_s)  # noqa: S311 - spreads load
+        timer = asyncio.get_running_loop().call_later(wait_s, self._wake.set)
         try:
-            async with asyncio.timeout(wait_s):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+            await self._wake.wait()
+        finally:
+            timer.cancel()
         self._wake.clear()
 
     async def sync(self, *, full: bool) -> None:
         """Read the list of containers, and inspect those that are new or changed, or all if `full`."""
         with self._inventory.reading() as number:
-            stale = self._stale(await self._client.list(CONTAINERS), number, full=full)
-            await self._inspect_all(stale, number)
+            await self._take_containers(await self._client.list(CONTAINERS), number, full=full)
         self.refreshed_at = time.monotonic()
 
     async def _look(self) -> None:
         """Read all lists with one request after the other on its way, and inspect what is new or changed."""
         lists = self._begin()
         with self._inventory.reading() as number, self._client.lists(*LISTS) as bodies:
-            stale = self._stale(await bodies.next(), number, full=False)
-            await self._inspect_all(stale, number)
+            await self._take_containers(await bodies.next(), number, full=False)
             await self._take_lists(bodies, lists)
         self.refreshed_at = time.monotonic()
 
-    def _stale(self, body: bytes, number: int, *, full: bool) -> list[Listed]:
-        """Take in a list of containers; return those that are to be inspected."""
+    async def _take_containers(self, body: bytes, number: int, *, full: bool) -> None:
+        """Take in a list of containers, and inspect those that are new or changed, or all if `full`."""
         inventory = self._inventory
         digest = hash(body)
         if not full and self._known == (digest, inventory.revision):
-            return []
+            return
+        self._known = None
         listed = read_list(body)
         inventory.keep_only({each.id for each in listed}, number)
-        stale = [each for each in listed if full or each.state == RESTARTING or not inventory.is_current(each)]
-        self._known = None if stale else (digest, inventory.revision)
-        return stale
+        await self._inspect_all([each for each in listed if full or self._is_stale(each)], number)
+        if len(listed) == len(inventory.containers) and not any(map(self._is_stale, listed)):
+            self._known = digest, inventory.revision  # the same list again would tell nothing new
+
+    def _is_stale(self, listed: Listed) -> bool:
+        return listed.state == RESTARTING or not self._inventory.is_current(listed)
 
     async def _inspect_all(self, listed: list[Listed], number: int) -> None:
         readers = min(self._settings.inspects, -(-len(listed) // ITEMS_PER_READER))
