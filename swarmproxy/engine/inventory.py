@@ -131,6 +131,7 @@ class Inventory:
         self.volumes: dict[str, Volume] = {}
         self.usage = Usage()
         self.revision = 0  # rises with each change
+        self.listing = 0  # rises with each change that a list of containers may contradict
 
     @property
     def containers(self) -> dict[str, Container]:
@@ -179,6 +180,7 @@ class Inventory:
         if self.is_known_since(container.id, number):
             return self.containers.get(container.id)
         self._held[container.id] = (number, key)
+        self.listing += 1
         before = self.containers.get(container.id)
         if before == container:
             return before
@@ -195,6 +197,7 @@ class Inventory:
         if self._readings:
             self._dropped.add(container_id)
         self._held.pop(container_id, None)
+        self.listing += 1
         container = self.holdings.drop(container_id)
         if container is not None:
             self.usage.take(container, self._cpus)
@@ -211,7 +214,7 @@ class Inventory:
         """Have the container inspected with the next list, whatever that says."""
         if held := self._held.get(container_id):
             self._held[container_id] = (held[0], 0)
-            self.revision += 1
+            self.listing += 1
 
     def resize(self, cpus: int) -> None:
         """Take in the size of the engine, which CPU shares depend on."""

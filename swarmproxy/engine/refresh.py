@@ -191,14 +191,14 @@ class Refresher:
         """Take in a list of containers, and inspect those that are new or changed, or all if `full`."""
         inventory = self._inventory
         digest = hash(body)
-        if not full and self._known == (digest, inventory.revision):
+        if not full and self._known == (digest, inventory.listing):
             return
         self._known = None
         listed = read_list(body)
         inventory.keep_only({each.id for each in listed}, number)
         await self._inspect_all([each for each in listed if full or self._is_stale(each)], number)
         if len(listed) == len(inventory.containers) and not any(map(self._is_stale, listed)):
-            self._known = digest, inventory.revision  # the same list again would tell nothing new
+            self._known = digest, inventory.listing  # the same list again would tell nothing new
 
     def _is_stale(self, listed: Listed) -> bool:
         return listed.state == RESTARTING or not self._inventory.is_current(listed)

@@ -94,7 +94,8 @@ class Lines(AnswerReader):
         if head.status < 400:
             self.connection.expect_nothing()
             self._on_bytes()
-            self._wake()
+            if not self._is_repeated:  # nobody waits for that of a further answer
+                self._wake()
 
     def bytes_received(self, pieces: Sequence[Piece]) -> None:
         """Hand the lines on."""
