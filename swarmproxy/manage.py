@@ -20,6 +20,7 @@ from discovery.election import Election
 from swarmproxy import __version__, certificates, errors, process
 from swarmproxy.api import app as api
 from swarmproxy.api.guard import Guard
+from swarmproxy.api.learning import Learner
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster, Source
 from swarmproxy.cluster.explaining import Explainer
@@ -140,7 +141,8 @@ async def _manage(settings: Settings) -> int:
         journals.append(metrics.requests)
         sides.append(SideServer(metrics.app, settings.metrics_addr, tls=server_tls if settings.metrics_tls else None))
     guard = Guard(front, cluster, read_policy(settings.policy)) if settings.policy is not None else None
-    first = guard or front
+    learner = Learner(front, settings.policy_learn) if settings.policy_learn is not None else None
+    first = guard or learner or front
     audit = Writer(settings.audit) if settings.audit is not None else None
     if audit is not None:
         audit_log = AuditLog(audit, reads=settings.audit_reads)
@@ -163,6 +165,8 @@ async def _manage(settings: Settings) -> int:
     reloaders = [Reloader("certificates towards engines", contexts.renew)]
     if server_tls is not None:
         reloaders.append(Reloader("certificates towards clients", server_tls.renew))
+    if learner is not None:
+        reloaders.append(Reloader("policy that was learnt", learner.write))
     if guard is not None and settings.policy is not None:
         reloaders.append(Reloader("policy", functools.partial(_obey, guard, settings.policy)))
     if peer_tls is not None:
@@ -221,6 +225,8 @@ async def _manage(settings: Settings) -> int:
                 audit.close()
             if tracing is not None:
                 tracing.close()
+    if learner is not None:
+        learner.write()
     log.info("swarmproxy has stopped")
     return 0
 

@@ -97,6 +97,7 @@ class Settings:
     socket_group: str = ""  # owns unix sockets; empty: the group of this process
     tls: Tls | None = None  # None: listen in the clear
     policy: Path | None = None  # the file that says who may do what; None: everybody may do everything
+    policy_learn: Path | None = None  # where the policy is written to that all requests needed
     engine_tls: Tls | None = None  # None: talk to engines in the clear
     discovery_options: Mapping[str, str] = field(default_factory=dict)
     heartbeat_s: float = 60.0

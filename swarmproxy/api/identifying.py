@@ -55,12 +55,20 @@ def holder_of_token(policy: Policy, fields: Fields, *, is_private: bool) -> Iden
 
     `is_private`: nobody else can read along, so the token may be taken.
     """
+    token = bearer_of(fields)
+    if token is None:
+        return None
+    if not is_private:
+        raise Forbidden("a bearer token is taken over TLS or a unix socket only: this one may have been read")
+    holder = policy.holder_of(token)
+    if holder is None:
+        raise Forbidden("the bearer token is not known")
+    return holder
+
+
+def bearer_of(fields: Fields) -> str | None:
+    """Return the bearer token in the headers of a request, None if there is none."""
     for name, value in fields.headers:
         if name == _AUTHORIZATION and value[: len(_BEARER)].lower() == _BEARER:
-            if not is_private:
-                raise Forbidden("a bearer token is taken over TLS or a unix socket only: this one may have been read")
-            holder = policy.holder_of(value[len(_BEARER) :].strip().decode("latin-1"))
-            if holder is None:
-                raise Forbidden("the bearer token is not known")
-            return holder
+            return value[len(_BEARER) :].strip().decode("latin-1")
     return None

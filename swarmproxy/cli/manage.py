@@ -41,6 +41,7 @@ manage = GoCommand(
         advertise(),
         text("--state-file", help="file to keep drained nodes and their labels in, where there is no store for it"),
         text("--policy", help="file that says who may do what (see `policy check`)"),
+        text("--policy-learn", help="refuse nothing, and write the policy that was needed to this file"),
         flag("--tls", help="use TLS"),
         text("--tlscacert", help="trust only certificates that this CA signed"),
         text("--tlscert", help="path of the TLS certificate"),

@@ -19,12 +19,13 @@ from swarmproxy.cli.options import (
     read_advertise,
     read_discovery_options,
     read_duration,
+    read_policy_flag,
+    read_policy_learn,
     read_tls,
 )
 from swarmproxy.durations import parse_duration
 from swarmproxy.engine.settings import EngineSettings
 from swarmproxy.errors import ConfigError, DiscoveryError
-from swarmproxy.policy_file import read_policy
 from swarmproxy.settings import (
     DEFAULT_HOSTS,
     FILTERS,
@@ -56,6 +57,7 @@ class ManageFlags:
     advertise: str
     state_file: str
     policy: str
+    policy_learn: str
     tls: bool
     tlsverify: bool
     tlscacert: str
@@ -129,7 +131,8 @@ def read_settings(
         state_file=_state_file(flags),
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
         socket_group=_group(flags.socket_group),
-        policy=_policy(flags.policy),
+        policy=read_policy_flag(flags.policy),
+        policy_learn=read_policy_learn(flags.policy_learn, flags.policy),
         limits=read_limits(flags.limit),
         drain_timeout_s=_drain_timeout(flags.drain_timeout),
         metrics_addr=_beside(flags.metrics_addr, "metrics", tls, is_secure=flags.metrics_tls),
@@ -241,14 +244,6 @@ def _group(name: str) -> str:
         except KeyError as error:
             raise ConfigError(f'--socket-group: there is no group "{name}"') from error
     return name
-
-
-def _policy(text: str) -> Path | None:
-    """Return the file of the policy, which is right now. Raises ConfigError with all that is wrong in it."""
-    path = _path(text)
-    if path is not None:
-        read_policy(path)
-    return path
 
 
 def _drain_timeout(text: str) -> float:

@@ -367,3 +367,13 @@ def test_policy(tmp_path: Path) -> None:
         _read(f"--policy {path} a:1")
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         _read(f"--policy {tmp_path}/none a:1")
+
+
+def test_policy_learn(tmp_path: Path) -> None:
+    """A policy is learnt into a file, in a directory that is there, and not beside one that is obeyed."""
+    assert _read(f"--policy-learn {tmp_path}/learnt.toml a:1").policy_learn == tmp_path / "learnt.toml"
+    with pytest.raises(ConfigError, match="--policy-learn: there is no directory"):
+        _read(f"--policy-learn {tmp_path}/none/learnt.toml a:1")
+    (tmp_path / "policy.toml").write_text("version = 1")
+    with pytest.raises(ConfigError, match="cannot be used with --policy"):
+        _read(f"--policy-learn {tmp_path}/learnt.toml --policy {tmp_path}/policy.toml a:1")

@@ -35,7 +35,7 @@ def limits(**given: Any) -> Limits:
     return parse(f"version = 1\n[roles.x]\nallow = []\n[roles.x.limits]\n{lines}").roles["x"].limits
 
 
-LEADS_OUT = [
+LEADS_OUT: list[tuple[dict[str, Any], str]] = [
     ({"Privileged": True}, "privileged"),
     ({"privileged": True}, "privileged"),
     ({"PRIVILEGED": 1}, "privileged"),
@@ -134,7 +134,7 @@ def test_harmless(members: dict[str, Any]) -> None:
     assert refusals(STRICT, host(**members)) == []
 
 
-GRANTED = [
+GRANTED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"Privileged": True}, {"privileged": True}),
     ({"CapAdd": ["CAP_NET_ADMIN"]}, {"capabilities": ["net_admin"]}),
     ({"Devices": [{"PathOnHost": "/dev/ttyUSB0"}]}, {"devices": ["/dev/ttyUSB*"]}),
