@@ -19,7 +19,7 @@ from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.errors import Forbidden, NotFound, SwarmError
 from swarmproxy.leader.replica import CLIENT, PASSED_ON
 from swarmproxy.model import apiversion
-from swarmproxy.policy.asked import WITH_BODY, Asked
+from swarmproxy.policy.asked import LOOKED_INTO, WITH_BODY, Asked
 from swarmproxy.policy.body import MOST_BYTES, encode
 from swarmproxy.policy.decision import OutOfReach, Refused, check_parameters, decide, not_there, permit
 from swarmproxy.policy.document import Policy
@@ -40,7 +40,7 @@ _LISTS_BY_NAME = frozenset(("containers/list", "networks/list", "volumes/list"))
 _LOOKED_INTO = frozenset(
     kind
     for kind in KINDS
-    if kind in WITH_BODY or kind.partition("/")[0] in ("images", "plugins", "build") or kind == "commit"
+    if kind in LOOKED_INTO or kind.partition("/")[0] in ("images", "plugins", "build") or kind == "commit"
 )
 _OF_SOMEBODY = frozenset(kind for kind in KINDS if kind.partition("/")[0] in (*OF_OBJECTS, "exec"))
 
@@ -83,6 +83,11 @@ class Guard:
         self._dispatch = dispatch
         self._cluster = cluster
         self._policy = policy
+
+    @property
+    def policy(self) -> Policy:
+        """What is decided by now."""
+        return self._policy
 
     def obey(self, policy: Policy) -> None:
         """Decide by `policy` from now on, also what comes on connections that are there."""
@@ -207,7 +212,7 @@ class Guard:
         asked = Asked.read(kind, name, parameters, body)
         needs, uses = asked.found()
         if not role.is_narrow:
-            uses = [use for use in uses if use.shares or use.kind in ("networks", "images")]
+            uses = [use for use in uses if use.shares or use.kind in ("networks", "volumes", "images")]
         things = await things_meant(self._cluster, uses)
         allowed = decide(role, identity, asked, needs, things)
         if role.is_narrow and kind.startswith("containers/") and name:

@@ -11,6 +11,7 @@ from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.index import Located
 from swarmproxy.errors import NotFound
 from swarmproxy.model.apiversion import DEFAULT
+from swarmproxy.model.volume import Volume
 from swarmproxy.policy.decision import Thing
 from swarmproxy.policy.needs import Use
 
@@ -21,6 +22,11 @@ class _Exec(msgspec.Struct):
     ContainerID: str = ""
 
 
+class _Options(msgspec.Struct):
+    Options: dict[str, str] | None = None
+
+
+_options = msgspec.json.Decoder(_Options)
 _exec = msgspec.json.Decoder(_Exec)
 _members = msgspec.json.Decoder(dict[str, Any])
 
@@ -64,7 +70,7 @@ async def _things(cluster: Cluster, use: Use) -> Sequence[Thing]:
             ]
         case "volumes":
             candidates = cluster.volumes.candidates(use.name)
-            return [Thing(kind=use.kind, name=held.volume.name, labels=held.volume.labels) for held in candidates]
+            return [_volume(held.volume) for held in candidates]
         case "images":
             await cluster.images_settled()
             try:
@@ -85,6 +91,11 @@ def _container(located: Located) -> Thing:
         network_mode=container.network_mode,
         host_paths=tuple(source for source, _ in container.mounts if source.startswith("/")),
     )
+
+
+def _volume(volume: Volume) -> Thing:
+    options = _options.decode(b"{%b}" % volume.fields).Options or {}
+    return Thing(kind="volumes", name=volume.name, labels=volume.labels, driver=volume.driver, options=options)
 
 
 async def _of_exec(cluster: Cluster, exec_id: str) -> Sequence[Thing]:

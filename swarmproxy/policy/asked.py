@@ -14,6 +14,8 @@ from swarmproxy.policy.needs import (
     Found,
     Need,
     Use,
+    bind,
+    of_checkpoint,
     of_container,
     of_endpoint,
     of_exec,
@@ -38,12 +40,18 @@ _OF_BODY: dict[str, Callable[[bodies.Folded], Found]] = {
     "services/update": of_service,
     "swarmproxy/explain": of_container,
 }
-MAY_BE_EMPTY = {"containers/start": of_start, "volumes/create": of_volume}
+MAY_BE_EMPTY = {"containers/start": of_start, "containers/checkpoint": of_checkpoint, "volumes/create": of_volume}
 _LABELLED = frozenset(f"{kind}/{verb}" for kind in ("secrets", "configs") for verb in ("create", "update"))
 WITH_BODY = frozenset((*_OF_BODY, *MAY_BE_EMPTY, *_LABELLED))
 """The kinds whose body is looked at: read whole, and written anew."""
 
 ON_HOST = frozenset(f"plugins/{verb}" for verb in ("pull", "create", "enable", "set", "upgrade"))
+_DIRECTORIES = {  # of the host, where an engine keeps checkpoints
+    "containers/start": ("checkpoint-dir",),
+    "containers/checkpoint": ("dir",),
+    "containers/checkpoints": ("dir",),
+}
+LOOKED_INTO = frozenset((*WITH_BODY, *_DIRECTORIES))
 PS_ARGS = frozenset(("", "-ef", "-e", "-A", "aux", "-aux", "auxw", "auxww", "ax", "axu"))
 """What `docker top` may be asked for without showing the environment of processes."""
 
@@ -102,6 +110,9 @@ class Asked:
             uses.append(Use(of, self.name, "path"))
         if self.kind == "commit":
             uses.append(Use("containers", self.parameter("container"), "container"))
+        for name in _DIRECTORIES.get(self.kind, ()):
+            if path := self.parameter(name):
+                needs += bind(path, name, read_only=False)
         if self.kind in ON_HOST:
             needs.append(Need("privileged", "a plugin, which runs on the host itself", self.kind))
         needs += self._images()

@@ -12,7 +12,7 @@ from swarmproxy.policy.globs import fits_any
 from swarmproxy.policy.kinds import LISTED_BY_LABEL, OF_ALL, OPEN
 from swarmproxy.policy.limits import is_image_id
 from swarmproxy.policy.marking import label_maps
-from swarmproxy.policy.needs import Need, Use
+from swarmproxy.policy.needs import Need, Use, volume_driver
 from swarmproxy.policy.role import OWNER
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Thing:
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()  # of an image
-    driver: str = ""  # of a network
+    driver: str = ""  # of a network or volume
+    options: Mapping[str, str] = field(default_factory=dict)  # of a volume's driver
     network_mode: str = ""  # of a container
     host_paths: tuple[str, ...] = ()  # that a container mounts
 
@@ -160,12 +161,15 @@ def _reach(role: Role, labels: Mapping[str, str], asked: Asked, use: Use, thing:
             raise OutOfReach(f"roles.{role.name}.{_narrowed_by(role)}", why, use)
     if thing.kind == "networks" and thing.driver == "host" and not is_read(asked.kind):
         _grant(role, Need("host_namespaces", "network", use.where), {})
-    if not use.shares or is_own:
+    if is_own:
         return
+    if thing.kind == "volumes" and use.where != "path":
+        for need in volume_driver(thing.driver, dict(thing.options), f"{use.where}={use.name}"):
+            _grant(role, need, {})
     if use.shares == "mounts":
         for path in thing.host_paths:
             _grant(role, Need("binds", path, f"{use.where}={use.name}"), {})
-    elif use.shares != "network" or thing.network_mode == "host":
+    elif use.shares and (use.shares != "network" or thing.network_mode == "host"):
         _grant(role, Need("host_namespaces", use.shares, f"{use.where}={use.name}"), {})
 
 

@@ -155,6 +155,12 @@ def of_start(body: Any) -> Found:
     return of_host_config(body) if isinstance(body, dict) and body else ([], [])
 
 
+def of_checkpoint(body: Any) -> Found:
+    """Return what the body of a checkpoint asks for: a removal has none."""
+    path = text(body, "CheckpointDir") if isinstance(body, dict) else ""
+    return (list(bind(path, "CheckpointDir", read_only=False)) if path else []), []
+
+
 def of_exec(body: Folded) -> Found:
     """Return what an exec asks for."""
     needs = [Need("users", text(body, "User"), "User")] if body.get("user") else []

@@ -4,12 +4,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 
 from swarmproxy.policy.document import parse
 from swarmproxy.policy.role import OWNER
-from tests.api.guarded import Guarded, guarded, with_tokens
+from tests.api.guarded import EXEC, MINE, OTHERS, Guarded, guarded, said, scripted, with_tokens
 from tests.cluster.image_daemon import ImageDaemon
 from tests.engine.harness import eventually
 
@@ -30,44 +29,6 @@ allow = ["*"]
 allow = ["@read", "@run"]
 objects.names = ["web-*"]
 """
-MINE, OTHERS, EXEC = "a" * 64, "b" * 64, "e" * 64
-
-
-def scripted() -> ImageDaemon:
-    daemon = ImageDaemon("node-1")
-    for container_id, name, owner in ((MINE, "mine", "a"), (OTHERS, "others", "b")):
-        labels = {OWNER: owner}
-        daemon.containers[container_id] = {"name": name, "state": "running", "host": {}, "labels": labels}
-        for path in ("top", "logs", "stop", "start", "export", "exec", "archive", "attach"):
-            daemon.answers[f"/containers/{container_id}/{path}"] = 200, b"{}"
-        inspect = {"Id": container_id, "Config": {"Env": ["KEY=secret"], "Labels": labels}, "Name": f"/{name}"}
-        daemon.answers[f"/containers/{container_id}/exec"] = 201, b'{"Id":"%s"}' % EXEC.encode()
-        daemon.containers[container_id]["inspect"] = inspect
-    daemon.networks = [
-        {"Name": name, "Id": name.ljust(64, "0"), "Scope": "local", "Driver": driver, "Labels": labels}
-        for name, driver, labels in (
-            ("bridge", "bridge", {}),
-            ("host", "host", {}),
-            ("mine", "bridge", {OWNER: "a"}),
-            ("others", "bridge", {OWNER: "b"}),
-        )
-    ]
-    daemon.volumes = [
-        {"Name": name, "Driver": "local", "Scope": "local", "Labels": labels}
-        for name, labels in (("mine", {OWNER: "a"}), ("others", {OWNER: "b"}), ("nobodys", None))
-    ]
-    daemon.answers |= {
-        f"/exec/{EXEC}/json": (200, b'{"ID":"%s","ContainerID":"%s"}' % (EXEC.encode(), OTHERS.encode())),
-        f"/exec/{EXEC}/start": (200, b"{}"),
-        "/networks/create": (201, b'{"Id":"n"}'),
-        "/volumes/create": (201, b'{"Name":"v"}'),
-        "/plugins": (200, b'[{"Name":"p","Settings":{"Env":["A=b"]}}]'),
-        f"/networks/{'mine'.ljust(64, '0')}": (200, b'{"Name":"mine"}'),
-        f"/networks/{'bridge'.ljust(64, '0')}": (200, b'{"Name":"bridge"}'),
-        "/volumes/mine": (200, b'{"Name":"mine","Scope":"local"}'),
-        "/images/busybox/json": (200, b'{"Id":"sha256:aa","Config":{"Env":["PATH=/x"]}}'),
-    }
-    return daemon
 
 
 @pytest.fixture
@@ -80,10 +41,6 @@ async def front(daemon: ImageDaemon) -> AsyncIterator[Guarded]:
     policy = with_tokens(POLICY, "admin", "read-only", "team-a", "limited", "named")
     async with guarded([daemon], policy) as front:
         yield front
-
-
-def said(answer: httpx.Response) -> str:
-    return str(answer.json()["message"])
 
 
 async def test_who_asks(front: Guarded, daemon: ImageDaemon) -> None:
@@ -118,7 +75,8 @@ async def test_read_only(front: Guarded) -> None:
         assert answer.status_code == 403
         assert said(answer).startswith("refused by the policy (roles.read-only.allow): containers/")
     shown = await front.ask("read-only", "GET", "/containers/mine/json")
-    assert shown.status_code == 200
+    assert shown.json()["Config"]["Env"] == ["KEY=(hidden)"]
+    assert shown.json()["Node"]["Name"] == "node-1"
     image = await front.ask("read-only", "GET", "/images/busybox/json")
     assert image.json()["Config"]["Env"] == ["PATH=(hidden)"]
     assert image.headers["content-length"] == str(len(image.content))
@@ -149,7 +107,7 @@ async def test_own_and_others(front: Guarded, daemon: ImageDaemon) -> None:
 
 async def test_hidden(front: Guarded, daemon: ImageDaemon) -> None:
     """With `hide`, what belongs to others looks as if it were not there."""
-    front.guard.obey(with_tokens("hide = true\n" + POLICY.replace("version = 1", "version = 1", 1), "team-a"))
+    front.obey(with_tokens("hide = true\n" + POLICY.replace("version = 1", "version = 1", 1), "team-a"))
     answer = await front.ask("team-a", "GET", "/containers/others/json")
     assert (answer.status_code, said(answer)) == (404, "No such container: others")
 
@@ -291,6 +249,7 @@ async def test_host_network_by_id(front: Guarded) -> None:
 
 async def test_names(front: Guarded, daemon: ImageDaemon) -> None:
     """A role with names reaches, makes and lists what is called so."""
+    del daemon.answers[f"/containers/{MINE}/json"]
     daemon.change(MINE, name="web-1", tell="rename")
     await eventually(lambda: front.cluster.index.by_id[MINE].container.name == "web-1")
     assert (await front.ask("named", "GET", "/containers/web-1/top")).status_code == 200
@@ -348,6 +307,28 @@ async def test_ways_round(front: Guarded, daemon: ImageDaemon) -> None:
     assert not [each for each in daemon.requests[before:] if "mine" in each or MINE in each or "exec" in each]
 
 
+async def test_what_is_there_already(front: Guarded) -> None:
+    """What others were given is not to be had through it: their volumes' paths, mounts and namespaces."""
+    for members, limit in (
+        ({"Binds": ["root:/x"]}, "binds"),
+        ({"Mounts": [{"Type": "volume", "Source": "node-1/root", "Target": "/x"}]}, "binds"),
+        ({"VolumesFrom": ["others:ro"]}, "binds"),
+        ({"NetworkMode": "container:others"}, "host_namespaces"),
+        ({"PidMode": "container:mine"}, "host_namespaces"),
+    ):
+        refused = await front.ask("limited", "POST", "/containers/create", {"Image": "x", "HostConfig": members})
+        assert refused.status_code == 403, members
+        assert f"roles.limited.limits.{limit}" in said(refused), members
+    for target in (
+        f"POST /containers/{MINE}/start?checkpoint-dir=/etc",
+        f"GET /containers/{MINE}/checkpoints?dir=/etc",
+    ):
+        refused = await front.ask("limited", *target.split(" "))
+        assert (refused.status_code, "limits.binds" in said(refused)) == (403, True)
+    body = {"CheckpointID": "c", "CheckpointDir": "/etc"}
+    assert (await front.ask("limited", "POST", f"/containers/{MINE}/checkpoints", body)).status_code == 403
+
+
 async def test_old_start(front: Guarded, daemon: ImageDaemon) -> None:
     """A HostConfig in a start, which engines obey before API 1.24, is looked at."""
     path = f"/v1.22/containers/{MINE}/start"
@@ -368,8 +349,8 @@ async def test_body_is_what_was_looked_at(front: Guarded, daemon: ImageDaemon) -
 async def test_reload(front: Guarded) -> None:
     """A new policy counts for the next request of connections that are there."""
     assert (await front.ask("limited", "GET", "/info")).status_code == 200
-    front.guard.obey(parse('version = 1\n[[bind]]\nrole = "read-only"\nunix = { uid = 0 }'))
+    front.obey(parse('version = 1\n[[bind]]\nrole = "read-only"\nunix = { uid = 0 }'))
     assert (await front.ask("limited", "GET", "/info")).status_code == 200  # the socket's user, not the token
     assert (await front.ask("", "GET", f"/containers/{MINE}/export")).status_code == 403
-    front.guard.obey(parse("version = 1"))
+    front.obey(parse("version = 1"))
     assert (await front.ask("", "GET", "/info")).status_code == 403
