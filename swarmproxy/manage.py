@@ -19,6 +19,7 @@ from discovery import Backend, DiscoveryError, DiscoveryRefusedError, Keeper, op
 from discovery.election import Election
 from swarmproxy import __version__, certificates, errors, process
 from swarmproxy.api import app as api
+from swarmproxy.api.authz import Authorizer, Plugin
 from swarmproxy.api.guard import Guard
 from swarmproxy.api.learning import Learner
 from swarmproxy.cluster.bookkeeping import Bookkeeping
@@ -142,7 +143,8 @@ async def _manage(settings: Settings) -> int:
         sides.append(SideServer(metrics.app, settings.metrics_addr, tls=server_tls if settings.metrics_tls else None))
     guard = Guard(front, cluster, read_policy(settings.policy)) if settings.policy is not None else None
     learner = Learner(front, settings.policy_learn) if settings.policy_learn is not None else None
-    first = guard or learner or front
+    plugins = [Plugin(each) for each in settings.authz_plugins]
+    first = Authorizer(front, plugins) if plugins else guard or learner or front
     audit = Writer(settings.audit) if settings.audit is not None else None
     if audit is not None:
         audit_log = AuditLog(audit, reads=settings.audit_reads)
@@ -206,6 +208,8 @@ async def _manage(settings: Settings) -> int:
                 for side in sides:
                     tasks.create_task(side.serve(side.sockets), name=f"listener {side.address}")
                 await server.serve(sockets)
+                for plugin in plugins:
+                    await plugin.close()
                 for side in sides:
                     side.drain()
                 if measuring is not None:

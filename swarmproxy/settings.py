@@ -67,6 +67,28 @@ class Listen:
         return f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class AuthzPlugin:
+    """One of Docker's authorization plugins: what it is called in messages, and where it listens."""
+
+    name: str
+    address: str  # host:port or unix:///path
+
+    @classmethod
+    def parse(cls, text: str) -> "AuthzPlugin":
+        """Return what `[name=]http://host:port` or `[name=]unix:///path/name.sock` names. Raises ConfigError."""
+        name, equals, url = text.partition("=")
+        if not equals:
+            name, url = "", text
+        scheme, _, place = url.partition("://")
+        if scheme == "unix" and place.startswith("/") and "\0" not in place:
+            return cls(name or Path(place).stem, url)
+        found = _HOST_AND_PORT.fullmatch(place.removesuffix("/")) if scheme == "http" else None
+        if found is None or not (found[1] or found[2]) or not 0 < int(found[3]) <= 65535:
+            raise ConfigError(f'--authz-plugin "{text}" should be [name=]http://host:port or [name=]unix:///path')
+        return cls(name or found[0], found[0])
+
+
 DEFAULT_HOSTS = (Listen("127.0.0.1", 2375),)
 
 
@@ -96,6 +118,7 @@ class Settings:
     hosts: tuple[Listen, ...] = DEFAULT_HOSTS
     socket_group: str = ""  # owns unix sockets; empty: the group of this process
     tls: Tls | None = None  # None: listen in the clear
+    authz_plugins: tuple[AuthzPlugin, ...] = ()  # asked about every request, in this order
     policy: Path | None = None  # the file that says who may do what; None: everybody may do everything
     policy_learn: Path | None = None  # where the policy is written to that all requests needed
     engine_tls: Tls | None = None  # None: talk to engines in the clear

@@ -182,7 +182,7 @@ class Guard:
                     error = not_there(error.use)
             await self._dispatch.refuse(scope, error, send)
             return
-        await self._dispatch(scope, receive, send if exchange.adapt is None else _collecting(exchange))
+        await self._dispatch(scope, receive, send if exchange.adapt is None else collecting(exchange))
 
     @staticmethod
     def _tell_leader(exchange: Exchange, asker: Asker) -> None:
@@ -263,7 +263,7 @@ def _redaction(kind: str) -> Callable[[int, bytes], bytes]:
     return adapt
 
 
-def _collecting(exchange: Exchange) -> Send:
+def collecting(exchange: Exchange) -> Send:
     """Return a `send` that gives the whole answer at once, so that it can be adapted."""
     parts: list[bytes] = []
     head: Message = {}

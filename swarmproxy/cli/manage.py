@@ -40,6 +40,7 @@ manage = GoCommand(
         text("--replication-ttl", default="20s", help="time after which a silent leader is replaced"),
         advertise(),
         text("--state-file", help="file to keep drained nodes and their labels in, where there is no store for it"),
+        texts("--authz-plugin", help="Docker authorization plugin, [name=]http://host:port or [name=]unix://path"),
         text("--policy", help="file that says who may do what (see `policy check`)"),
         text("--policy-learn", help="refuse nothing, and write the policy that was needed to this file"),
         flag("--tls", help="use TLS"),

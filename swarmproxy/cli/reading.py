@@ -12,6 +12,7 @@ from pathlib import Path
 from discovery import STORES, open_backend, split_url
 from discovery import DiscoveryError as BackendError
 from swarmproxy.cli.cluster_options import read_cluster_options
+from swarmproxy.cli.deciding import read_plugins
 from swarmproxy.cli.limits import read_limits
 from swarmproxy.cli.options import (
     Globals,
@@ -58,6 +59,7 @@ class ManageFlags:
     state_file: str
     policy: str
     policy_learn: str
+    authz_plugin: tuple[str, ...]
     tls: bool
     tlsverify: bool
     tlscacert: str
@@ -133,6 +135,7 @@ def read_settings(
         socket_group=_group(flags.socket_group),
         policy=read_policy_flag(flags.policy),
         policy_learn=read_policy_learn(flags.policy_learn, flags.policy),
+        authz_plugins=read_plugins(flags.authz_plugin, policy=flags.policy or flags.policy_learn),
         limits=read_limits(flags.limit),
         drain_timeout_s=_drain_timeout(flags.drain_timeout),
         metrics_addr=_beside(flags.metrics_addr, "metrics", tls, is_secure=flags.metrics_tls),

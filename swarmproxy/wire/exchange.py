@@ -23,6 +23,8 @@ Application = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 
+Review = Callable[[int, bytes, bytes], Awaitable[tuple[int, bytes, bytes]]]  # status, header lines, body
+
 READ_AHEAD_BYTES = 64 * 1024
 _JOINED_BYTES = 16 * 1024  # below this, copying costs less than another write
 _PROCESS = secrets.token_hex(3)
@@ -98,6 +100,7 @@ class AsgiExchange:
         "moving",
         "received_bytes",
         "request",
+        "review",
         "sent_bytes",
         "status",
         "wants_continue",
@@ -121,6 +124,7 @@ class AsgiExchange:
         self.about = About()
         self.asker: object = None  # as `ClientConnection.known`, of this request
         self.adapt: Callable[[int, bytes], bytes] | None = None  # what a whole answer becomes, by status and body
+        self.review: Review | None = None  # likewise, by somebody who has to be waited for
         self._request_id = ""
         self._body = bytearray()
         self._body_told = False  # the application has read all of it
@@ -263,6 +267,8 @@ class AsgiExchange:
 
         `lines` are the headers as they are sent, each with its line end, without what tells the body's length.
         """
+        if self.review is not None:
+            status, lines, body = await self.review(status, lines, body)
         if self.connection.write_paused:
             await self._writable()
         self.answer_at_once(status, lines, body)

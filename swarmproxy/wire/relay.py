@@ -56,7 +56,7 @@ class Exchange(AsgiExchange):
         afterwards a failure aborts the client's connection. Raises TooLarge if a request to upgrade has a
         body over `MAX_UPGRADE_BODY_BYTES`, and Held as `RelayOptions.holds` says: it may be relayed once more then.
         """
-        if self.adapt is None or options.upgrade:
+        if (self.adapt is None and self.review is None) or options.upgrade:
             return await self._relay(pool, target, options)
         try:
             return await self._relay(pool, target, replace(options, holds=_every, held_bytes=MAX_ADAPTED_BYTES))
@@ -65,7 +65,7 @@ class Exchange(AsgiExchange):
                 raise
             if len(held.body) >= MAX_ADAPTED_BYTES:
                 raise TooLarge("the answer is too large to be looked through") from held
-            self.answer_at_once(held.status, held.lines, held.body)
+            await self.answer(held.status, held.lines, held.body)
             return held.status
 
     async def _relay(self, pool: Pool, target: bytes, options: RelayOptions) -> int:
