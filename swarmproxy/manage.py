@@ -155,7 +155,7 @@ async def _manage(settings: Settings) -> int:
     if tracing is not None:
         journals.append(tracing)
     if settings.page_addr is not None:
-        sides.append(_page(settings, settings.page_addr, cluster, books, replica, server_tls))
+        sides.append(_page(settings, settings.page_addr, cluster, books, replica, guard, server_tls))
     server = Server(
         first,
         tls=server_tls,
@@ -246,15 +246,23 @@ def _page(
     cluster: Cluster,
     books: Bookkeeping,
     replica: Replica | None,
+    guard: Guard | None,
     tls: RenewableContext | None,
 ) -> SideServer:
     """Return what serves the cluster page."""
     from swarmproxy.page import app  # what it needs is nobody else's, and slow to import
+    from swarmproxy.page.audience import EVERYBODY
+    from swarmproxy.page.permitted import permitted_by
 
-    if not settings.page_tls and not address.is_local:
+    if guard is None and not settings.page_tls and not address.is_local:
         log.warning("the cluster page can be read by everybody who reaches it", extra={"addr": str(address)})
-    leadership = replica.leadership if replica is not None else None
-    front = app.build(cluster, overcommit=settings.overcommit, leadership=leadership, problem=lambda: books.problem)
+    front = app.build(
+        cluster,
+        overcommit=settings.overcommit,
+        leadership=replica.leadership if replica is not None else None,
+        problem=lambda: books.problem,
+        audience_of=permitted_by(lambda: guard.policy) if guard is not None else lambda _request: EVERYBODY,
+    )
     return SideServer(front, address, tls=tls if settings.page_tls else None)
 
 

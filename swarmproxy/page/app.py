@@ -9,11 +9,12 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from swarmproxy import __version__
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.errors import Forbidden
 from swarmproxy.leader.leadership import Leadership
 from swarmproxy.model.times import NANOSECONDS, format_rfc3339
 from swarmproxy.page import search as searching
@@ -57,7 +58,10 @@ def build(
     problem: Callable[[], str] = lambda: "",
     audience_of: AudienceOf = lambda _request: EVERYBODY,
 ) -> "Guarded":
-    """Return the application. `problem` says why what operators said may not be known in full."""
+    """Return the application. `problem` says why what operators said may not be known in full.
+
+    `audience_of` tells who reads, and raises Forbidden for who may not.
+    """
     return Guarded(_Pages(cluster, overcommit, leadership, problem, audience_of).application())
 
 
@@ -122,7 +126,7 @@ class _Pages:
             Route("/static/{digest}/{name}", self.asset),
             Route("/favicon.ico", self.icon),
         ]
-        return Starlette(routes=routes)
+        return Starlette(routes=routes, exception_handlers={Forbidden: _refuse})
 
     # -- pages
 
@@ -254,6 +258,11 @@ class _Pages:
 
 def _words(request: Request) -> str:
     return request.query_params.get("q", "").strip()[:MAX_WORDS_LENGTH]
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    """Answer those to whom a policy gives no role."""
+    return PlainTextResponse(f"{error}\n", 403, headers=NOT_KEPT)
 
 
 def _whole(text: str) -> Response:

@@ -24,6 +24,7 @@ from swarmproxy.wire.address import Address
 
 GIB = 1024**3
 PATIENCE_S = 60.0
+ANYWHERE = Listen("127.0.0.1", 0)
 T = TypeVar("T")
 BORN_S = 1_767_603_600
 
@@ -96,14 +97,14 @@ class Scene:
 
 
 @asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
+async def served(app: Any, where: Listen = ANYWHERE) -> AsyncIterator[str]:
     """Serve `app` inside the block, and yield its URL: an ASGI transport would wait for the end of a stream."""
-    server = SideServer(app, Listen("127.0.0.1", 0))
+    server = SideServer(app, where)
     with beside([server]):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(server.sockets), name="page")
             try:
-                yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+                yield "" if where.path else f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             finally:
                 server.drain()
 
