@@ -43,6 +43,7 @@ class LoopMetrics(Collector):
         )
         late.add_metric((), buckets, self._sum_s)
         yield late
+        yield GaugeMetricFamily("swarmproxy_tasks", "Tasks of the loop.", len(asyncio.all_tasks()))
         build = GaugeMetricFamily("swarmproxy_build_info", "Always 1.", labels=("version", "python"))
         build.add_metric((__version__, platform.python_version()), 1)
         yield build

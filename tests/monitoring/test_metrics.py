@@ -97,6 +97,7 @@ def test_cluster(stand: Stand) -> None:
     assert value(stand, "swarmproxy_discovery_entries") == 2
     assert value(stand, "swarmproxy_engine_events_total") >= 1
     wait_until(lambda: value(stand, "swarmproxy_loop_delay_seconds_count") > 0, "a look at the loop")
+    assert 5 < value(stand, "swarmproxy_tasks") < 100
 
 
 def test_both_formats(stand: Stand) -> None:
