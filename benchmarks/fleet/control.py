@@ -156,7 +156,8 @@ def _spoil(engine: Engine, fault: Fault) -> None:
         engine.held.clear()
     held, engine.held = engine.held, []
     for waiting, data in held:
-        engine.say(waiting, data)
+        if not waiting.is_closing():  # who gave up meanwhile
+            engine.say(waiting, data)
 
 
 class Control:

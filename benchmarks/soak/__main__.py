@@ -16,16 +16,18 @@ from benchmarks.__main__ import RESULTS, end_on_sigterm, show_progress
 from benchmarks.client import LoadError, Peer
 from benchmarks.fleet.__main__ import take_all_descriptors
 from benchmarks.large.stand import OUR_MANAGER, Fleet, start_fleet, start_manager
-from benchmarks.processes import Child
+from benchmarks.processes import free_port
 from benchmarks.soak.figures import Sample, Trend, plot, take, trend
 from benchmarks.soak.work import Plan, Work
-from benchmarks.stand import StandError
+from benchmarks.stand import StandError, Target
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, PLOT = "reliability.md", "reliability-soak.svg"
 BEGIN, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 MEMORY_ALLOWED_MIB = 2.0  # growth over the second half that is taken for noise
 DESCRIPTORS_ALLOWED = 4.0  # idle connections come and go
+TASKS_ALLOWED = 3.0
+MANAGER = OUR_MANAGER.replace(" manage ", " manage --metrics-addr 127.0.0.1:{metrics} ")
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -39,15 +41,16 @@ class Result(msgspec.Struct, kw_only=True):
     trends: dict[str, Trend]
 
 
-async def soak(fleet: Fleet, plan: Plan, port: int, child: Child) -> tuple[list[Sample], Counter[str]]:
+async def soak(fleet: Fleet, plan: Plan, target: Target, metrics_port: int) -> tuple[list[Sample], Counter[str]]:
     """Do all rounds, and return what was used after each, and what was done. Raises LoadError, OSError."""
-    work = Work(Peer(port), fleet, plan)
+    assert target.child is not None
+    work = Work(Peer(target.port), fleet, plan)
     await work.open()
     samples = []
     try:
         for number in range(plan.rounds):
             await work.round(number)
-            samples.append(take(child, (number + 1) * plan.requests // plan.rounds))
+            samples.append(take(target.child, metrics_port, (number + 1) * plan.requests // plan.rounds))
             last = samples[-1]
             show_progress(f"{last.requests:,} requests: {last.memory_mib:.1f} MiB, {last.descriptors} descriptors")
     finally:
@@ -56,14 +59,16 @@ async def soak(fleet: Fleet, plan: Plan, port: int, child: Child) -> tuple[list[
 
 
 def judge(samples: list[Sample], tolerance: float = 1.0) -> dict[str, Trend]:
-    """Return how memory, descriptors and threads went. `tolerance` is what the allowed growth is multiplied by."""
-    memory = [(float(each.requests), each.memory_mib) for each in samples]
-    descriptors = [(float(each.requests), float(each.descriptors)) for each in samples]
-    threads = [(float(each.requests), float(each.threads)) for each in samples]
+    """Return how memory, descriptors, tasks and threads went; `tolerance` multiplies what they may grow by."""
+
+    def of(name: str, allowed: float) -> Trend:
+        return trend([(float(each.requests), float(getattr(each, name))) for each in samples], allowed=allowed)
+
     return {
-        "memory, MiB": trend(memory, allowed=tolerance * MEMORY_ALLOWED_MIB),
-        "descriptors": trend(descriptors, allowed=tolerance * DESCRIPTORS_ALLOWED),
-        "threads": trend(threads, allowed=1.0),
+        "memory, MiB": of("memory_mib", tolerance * MEMORY_ALLOWED_MIB),
+        "descriptors": of("descriptors", tolerance * DESCRIPTORS_ALLOWED),
+        "tasks": of("tasks", tolerance * TASKS_ALLOWED),
+        "threads": of("threads", 1.0),
     }
 
 
@@ -74,7 +79,7 @@ def table(result: Result) -> str:
         "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
     first = result.samples[0]
-    begun = (first.memory_mib, first.descriptors, first.threads)
+    begun = (first.memory_mib, first.descriptors, first.tasks, first.threads)
     for (name, found), at_first in zip(result.trends.items(), begun, strict=True):
         verdict = "flat" if found.flat else "GROWS"
         row = f"| {name} | {at_first:.1f} | {found.mean:.1f} | {found.growth:+.2f} | {found.allowed:.2f} | {verdict} |"
@@ -106,7 +111,6 @@ def write_docs(text: str, drawing: str, *, docs: Path = DOCS) -> None:
 @click.option("--engines", default=10, show_default=True)
 @click.option("--containers", default=20, show_default=True, help="On each engine.")
 @click.option("--tolerance", default=1.0, help="Of short runs, in which it is hardly warm: what may be more.")
-@click.option("--manager", default=OUR_MANAGER, metavar="CMD", help="The command line of what is looked at.")
 @click.option("--results", default=RESULTS, type=click.Path(path_type=Path), help="Where figures, plot and logs go.")
 @click.option("--docs", is_flag=True, help=f"Write table and plot into docs/{PAGE}.")
 def main(
@@ -118,7 +122,6 @@ def main(
     engines: int,
     containers: int,
     tolerance: float,
-    manager: str,
     results: Path,
     docs: bool,
 ) -> None:
@@ -128,15 +131,16 @@ def main(
     logs = results / time.strftime("soak-%Y%m%d-%H%M%S")
     logs.mkdir(parents=True)
     plan = Plan(requests=requests, events=events, streams=streams, rounds=rounds)
+    metrics_port = free_port()
+    command = MANAGER.replace("{metrics}", str(metrics_port))
     begun = time.monotonic()
     try:
         with (
             start_fleet(engines, containers, logs) as fleet,
-            start_manager("swarmproxy", manager, fleet, logs / "manager.log") as ready,
+            start_manager("swarmproxy", command, fleet, logs / "manager.log") as ready,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            assert ready.target.child is not None
-            samples, done = runner.run(soak(fleet, plan, ready.target.port, ready.target.child))
+            samples, done = runner.run(soak(fleet, plan, ready.target, metrics_port))
     except (LoadError, StandError, RuntimeError, OSError) as error:
         raise click.ClickException(f"{error}; logs are in {logs}") from error
     show_progress("")

@@ -1,5 +1,8 @@
 """What a manager used at the end of each round, and whether that grows."""
 
+import contextlib
+import http.client
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +14,8 @@ from benchmarks.processes import Child
 
 STEADY_S = 0.2
 STEADY_DEADLINE_S = 10.0
+ANSWER_DEADLINE_S = 10.0
+_TASKS = re.compile(rb"^swarmproxy_tasks ([0-9.]+)$", re.MULTILINE)
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +24,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     memory_mib: float
     descriptors: int
+    tasks: int
     threads: int
     cpu_s: float
 
@@ -36,7 +42,7 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
         return self.growth <= self.allowed
 
 
-def take(child: Child, requests: int) -> Sample:
+def take(child: Child, metrics_port: int, requests: int) -> Sample:
     """Return a sample, once the number of descriptors stands still: connections take a moment to be closed."""
     end = time.monotonic() + STEADY_DEADLINE_S
     directory = Path(f"/proc/{child.process.pid}")
@@ -48,9 +54,19 @@ def take(child: Child, requests: int) -> Sample:
         requests=requests,
         memory_mib=child.memory_kib() / 1024,
         descriptors=descriptors,
+        tasks=read_tasks(metrics_port),
         threads=count(directory / "task"),
         cpu_s=child.cpu_s(),
     )
+
+
+def read_tasks(port: int) -> int:
+    """Return how many tasks the manager's loop has, by its own account. Raises OSError."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_DEADLINE_S)
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics")
+        found = _TASKS.search(connection.getresponse().read())
+    return int(float(found[1])) if found else 0
 
 
 def count(directory: Path) -> int:
@@ -72,6 +88,7 @@ def plot(samples: Sequence[Sample]) -> str:
     lines = {
         "memory, MiB": [(each.requests, each.memory_mib) for each in samples],
         "descriptors": [(each.requests, float(each.descriptors)) for each in samples],
+        "tasks": [(each.requests, float(each.tasks)) for each in samples],
         "threads": [(each.requests, float(each.threads)) for each in samples],
     }
     return draw_linear("What a manager uses between rounds of load", lines, x_label="requests answered", y_label="")

@@ -23,6 +23,7 @@ def samples(growth_mib: float) -> list[Sample]:
             requests=1000 * (number + 1),
             memory_mib=60 + min(number, 10) + growth_mib * max(0, number - 10),
             descriptors=30 + number % 2,
+            tasks=40,
             threads=3,
             cpu_s=number,
         )
@@ -56,10 +57,11 @@ def test_document(tmp_path: Path) -> None:
         "GROWS",
         "flat",
         "flat",
+        "flat",
     ]
     drawing = ET.fromstring((tmp_path / soak.PLOT).read_text())  # noqa: S314
     lines = drawing.findall(f"{SVG}polyline")
-    assert [len(line.attrib["points"].split()) for line in lines] == [40, 40, 40]
+    assert [len(line.attrib["points"].split()) for line in lines] == [40, 40, 40, 40]
 
 
 def test_short_soak(tmp_path: Path) -> None:
@@ -71,6 +73,7 @@ def test_short_soak(tmp_path: Path) -> None:
     [figures] = tmp_path.glob("soak-*/figures.json")
     result = msgspec.json.decode(figures.read_bytes(), type=soak.Result)
     assert len(result.samples) == SHORT["--rounds"]
+    assert all(each.tasks for each in result.samples)
     assert result.done["events"] == SHORT["--events"]
     assert sum(result.done[kind] for kind in ("logs", "event readers", "exec")) == SHORT["--streams"]
     assert all(result.done[kind] for kind in ("top", "ps", "inspect", "info", "ping", "create"))
