@@ -24,11 +24,15 @@ JSON_TYPE = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a manager said: `status` 0 is nothing at all, and then `accepted` tells whether it took the request."""
+    """What a manager said: `status` 0 is nothing at all, and then `accepted` tells whether it took the request.
+
+    With `cut` it began to answer, and the connection ended before the answer did.
+    """
 
     status: int
     body: bytes = b""
     accepted: bool = True
+    cut: bool = False
 
     @property
     def fate(self) -> Fate:
@@ -42,7 +46,7 @@ class Answer:
         """The column of the table that it counts in."""
         if self.status:
             return "ok" if self.status < 400 else f"{self.status // 100}xx"
-        return "unanswered" if self.accepted else "not accepted"
+        return "cut" if self.cut else "unanswered" if self.accepted else "not accepted"
 
 
 class Asking:
@@ -62,16 +66,20 @@ class Asking:
         answer = self._exchange(manager, method, path, None if body is None else json.dumps(body).encode())
         self._ledger.count(operation, answer.result)
         what = f"{method} {path} at {manager.address}"
-        if answer.status == 0 and answer.accepted and not self._is_excused(manager, begun):
-            self._ledger.violate(f"unanswered after {time.monotonic() - begun:.1f} s: {what}")
+        if answer.status == 0 and answer.accepted and not self._is_excused(manager, answer, begun):
+            self._ledger.violate(f"{answer.result} after {time.monotonic() - begun:.1f} s: {what}")
         if answer.status >= 400 and not is_error(answer.body):
             self._ledger.violate(f"no error in Docker's form: {what}: {answer.status} {answer.body[:200]!r}")
         if self._demands and answer.fate is not Fate.DONE:
             self._ledger.violate(f"in quiet: {operation}: {what}: {answer.status} {answer.body[:300]!r}")
         return answer
 
-    def _is_excused(self, manager: Manager, since: float) -> bool:
-        return self._stand.troubles.within(manager.address, since, time.monotonic())
+    def _is_excused(self, manager: Manager, answer: Answer, since: float) -> bool:
+        """Say whether the manager could not answer; what it passes on may also be cut at its other end."""
+        parts = [manager.address]
+        if answer.cut:
+            parts = [each.address for each in self._stand.managers] + [each.name for each in self._stand.engines]
+        return any(self._stand.troubles.within(part, since, time.monotonic()) for part in parts)
 
     def _exchange(self, manager: Manager, method: str, path: str, body: bytes | None) -> Answer:
         with contextlib.closing(manager.connect(timeout_s=PATIENCE_S)) as connection:
@@ -82,9 +90,12 @@ class Asking:
             try:
                 connection.request(method, path, body, JSON_TYPE if body is not None else {})
                 answer = connection.getresponse()
-                said = Answer(answer.status, answer.read())
             except (OSError, http.client.HTTPException):
                 return Answer(0)
+            try:
+                said = Answer(answer.status, answer.read())
+            except (OSError, http.client.HTTPException):
+                return Answer(0, cut=True)
             if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
                 with contextlib.suppress(OSError):
                     if more := connection.sock.recv(4096):

@@ -8,7 +8,7 @@ from typing import Any
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
-RESULTS = ("ok", "4xx", "5xx", "unanswered", "not accepted")
+RESULTS = ("ok", "4xx", "5xx", "cut", "unanswered", "not accepted")
 
 
 @dataclass(slots=True)
@@ -20,6 +20,7 @@ class Sample:
     at_s: float
     memory_mib: float
     descriptors: int
+    tasks: int
     threads: int
 
 
@@ -68,6 +69,7 @@ class Report:
                 f"{spread(first, 'memory_mib')} → {spread(last, 'memory_mib')} MiB",
             ),
             ("managers' descriptors", f"{spread(first, 'descriptors')} → {spread(last, 'descriptors')}"),
+            ("managers' tasks", f"{spread(first, 'tasks')} → {spread(last, 'tasks')}"),
             ("managers' threads", f"{spread(first, 'threads')} → {spread(last, 'threads')}"),
             ("processor time of all", f"{self.cpu_s:.0f} s, {100 * self.cpu_s / max(self.seconds, 1):.0f} % of a core"),
             ("promises broken", str(len(self.violations))),

@@ -1,6 +1,8 @@
 """One run: storms of faults with clients in them, and after each the look at what must be true."""
 
+import contextlib
 import heapq
+import http.client
 import itertools
 import os
 import shutil
@@ -15,13 +17,14 @@ from tests.chaos.faults import Faults
 from tests.chaos.ledger import Ledger
 from tests.chaos.report import Report, Sample
 from tests.chaos.schedule import Storm, store_of, storms
-from tests.chaos.stand import Stand
+from tests.chaos.stand import METRICS_PORT, Stand
 from tests.chaos.watching import EngineWatch, LeaderWatch, read_all
 from tests.hosts.manager import REPOSITORY, Manager
 
 CLIENTS = 3
-MEMORY_GROWTH_MIB = 48  # of one process: what it keeps of requests past must be bounded
-DESCRIPTOR_GROWTH = 40  # idle connections come and go
+GROWTH = {"memory_mib": 48, "descriptors": 40, "tasks": 20, "threads": 4}
+"""Of one process, from its first quiet on: what it keeps of requests past is bounded, idle connections come and go."""
+ANSWER_S = 10.0
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -121,11 +124,10 @@ class Chaos:
             self._report.samples.append(sample(manager, at_s))
         for manager in self._stand.managers:
             mine = [each for each in self._report.samples if each.pid == manager.pid]
-            grown = mine[-1].memory_mib - mine[0].memory_mib
-            if grown > MEMORY_GROWTH_MIB:
-                self._ledger.violate(f"{manager.address} has grown by {grown:.0f} MiB")
-            if mine[-1].descriptors - mine[0].descriptors > DESCRIPTOR_GROWTH:
-                self._ledger.violate(f"{manager.address} has {mine[-1].descriptors} descriptors open")
+            for name, most in GROWTH.items():
+                grown = getattr(mine[-1], name) - getattr(mine[0], name)
+                if grown > most:
+                    self._ledger.violate(f"{manager.address} has {grown:.0f} more {name} than at first")
 
     def end(self) -> None:
         """Stop everything that we started, and write down what came of it."""
@@ -160,8 +162,18 @@ def sample(manager: Manager, at_s: float) -> Sample:
         at_s=at_s,
         memory_mib=int(fields["VmRSS"].split()[0]) / 1024,
         descriptors=len(list((process / "fd").iterdir())),
+        tasks=count_tasks(manager),
         threads=int(fields["Threads"]),
     )
+
+
+def count_tasks(manager: Manager) -> int:
+    """Return how many tasks a manager's loop has, by its own account."""
+    host = manager.address.partition(":")[0]
+    with contextlib.closing(http.client.HTTPConnection(host, METRICS_PORT, timeout=ANSWER_S)) as connection:
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    return next(int(float(line.split()[1])) for line in lines if line.startswith("swarmproxy_tasks "))
 
 
 def cpu_s() -> float:

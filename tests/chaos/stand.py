@@ -26,7 +26,7 @@ from tests.integration.agents import Agent
 STORES: Mapping[str, type[Etcd | Consul | Zookeeper]] = {"etcd": Etcd, "consul": Consul, "zookeeper": Zookeeper}
 VERSIONS = ("20.10", "26.1", "28")
 MANAGERS = 3
-MANAGER_PORT = 2376
+MANAGER_PORT, METRICS_PORT = 2376, 9323
 STORE_SLOT = 251  # beyond those of the network
 PREFIX = "chaos"
 LABEL = "chaos"  # of the containers that clients make: its value is the key in their ledger
@@ -131,6 +131,7 @@ class Stand:
         address = f"{host.cable.ip}:{MANAGER_PORT}"
         arguments = [
             *("--replication", "--replication-ttl", f"{self.store.ttl_s:g}s", "--advertise", address),
+            *("--metrics-addr", f"{host.cable.ip}:{METRICS_PORT}"),
             *("--cluster-opt", f"swarm.reschedule-after={RESCHEDULE_AFTER_S}s"),
         ]
         directory = self.directory / f"manager-{number}"

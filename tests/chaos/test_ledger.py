@@ -74,7 +74,7 @@ def test_report(tmp_path: Path) -> None:
     report.faults["store killed (-9)"] = 2
     report.operations["create", "ok"] = 5
     report.operations["create", "5xx"] = 1
-    report.samples = [Sample("m", 1, 0.0, 70.0, 30, 13), Sample("m", 1, 9.0, 71.0, 31, 13)]
+    report.samples = [Sample("m", 1, 0.0, 70.0, 30, 40, 13), Sample("m", 1, 9.0, 71.0, 31, 41, 13)]
     lines = report.table().splitlines()
     assert "| fault: store killed (-9) | 2 |" in lines
     assert "| operation: create | 5 ok, 1 5xx |" in lines
