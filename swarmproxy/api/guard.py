@@ -6,7 +6,7 @@ What it decides on is what the dispatch acts on: the same path, the same match, 
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
@@ -17,13 +17,13 @@ from swarmproxy.api.identifying import IDENTITY, holder_of_token, identity_of, u
 from swarmproxy.api.meant import container_meant, things_meant
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.errors import Forbidden, NotFound, SwarmError
-from swarmproxy.leader.replica import CLIENT, PASSED_ON
+from swarmproxy.leader.replica import CLIENT
 from swarmproxy.model import apiversion
 from swarmproxy.policy.asked import LOOKED_INTO, WITH_BODY, Asked
 from swarmproxy.policy.body import MOST_BYTES, encode
 from swarmproxy.policy.decision import OutOfReach, Refused, check_parameters, decide, not_there, permit
 from swarmproxy.policy.document import Policy
-from swarmproxy.policy.identity import Binding, Identity
+from swarmproxy.policy.identity import Identity
 from swarmproxy.policy.kinds import KINDS, LISTED_BY_LABEL, OF_OBJECTS, OPEN
 from swarmproxy.policy.marking import mark, narrowed
 from swarmproxy.policy.redaction import REDACTED, redacted
@@ -33,9 +33,9 @@ from swarmproxy.wire.relay import Exchange
 
 log = logging.getLogger("swarmproxy.policy")
 
-_AUTHORIZATION = b"authorization"
-_BETWEEN_MANAGERS = frozenset((IDENTITY, CLIENT, PASSED_ON))
-_NEVER_FORWARDED = frozenset((_AUTHORIZATION, *_BETWEEN_MANAGERS))
+MOST_TOLD = 10_000
+_FOR_US = frozenset((b"authorization", IDENTITY))
+_FOR_US_OR_FORGED = _FOR_US | {CLIENT}
 _LISTS_BY_NAME = frozenset(("containers/list", "networks/list", "volumes/list"))
 _LOOKED_INTO = frozenset(
     kind
@@ -52,15 +52,24 @@ class Asker:
     policy: Policy
     identity: Identity
     role: Role | None
-    binding: Binding | None = None
-    at_once: frozenset[str] = field(default_factory=frozenset)  # kinds of which nothing has to be looked at
+    title: str
+    rule: str
+    is_manager: bool  # and may say for whom it passes a request on
+    at_once: frozenset[str]  # kinds of which nothing has to be looked at
 
     @classmethod
     def of(cls, policy: Policy, identity: Identity) -> "Asker":
         """Return `identity` with the role that it has."""
-        role = policy.role_of(identity)
-        at_once = frozenset() if role is None else allowed_at_once(role)
-        return cls(policy, identity, role, policy.binding_of(identity), at_once)
+        role, binding = policy.role_of(identity), policy.binding_of(identity)
+        return cls(
+            policy,
+            identity,
+            role,
+            title=identity.title,
+            rule=f"roles.{role.name}" if role is not None else "default",
+            is_manager=binding is not None and binding.manager,
+            at_once=allowed_at_once(role) if role is not None else frozenset(),
+        )
 
 
 def allowed_at_once(role: Role) -> frozenset[str]:
@@ -83,6 +92,8 @@ class Guard:
         self._dispatch = dispatch
         self._cluster = cluster
         self._policy = policy
+        self._has_tokens = policy.has_tokens
+        self._told: dict[Identity, Asker] = {}  # by token, or by another manager: not kept for a connection
 
     @property
     def policy(self) -> Policy:
@@ -92,6 +103,8 @@ class Guard:
     def obey(self, policy: Policy) -> None:
         """Decide by `policy` from now on, also what comes on connections that are there."""
         self._policy = policy
+        self._has_tokens = policy.has_tokens
+        self._told.clear()
         user_of.cache_clear()
 
     # Who asks.
@@ -107,27 +120,35 @@ class Guard:
     def _identified(self, exchange: Exchange) -> Asker:
         policy, connection = self._policy, exchange.connection
         fields = exchange.request.fields
-        if policy.has_tokens:
+        if self._has_tokens:
             transport = connection.transport
             is_private = transport.get_extra_info("ssl_object") is not None or _is_local(exchange)
             holder = holder_of_token(policy, fields, is_private=is_private)
             if holder is not None:
-                return Asker.of(policy, holder)
+                return self._of_told(holder)
         asker = connection.known
         if not isinstance(asker, Asker) or asker.policy is not policy:
             asker = Asker.of(policy, identity_of(connection.transport))
             connection.known = asker
-        if asker.binding is not None and asker.binding.manager:
+        if asker.is_manager:
             told = next((value for name, value in fields.headers if name == IDENTITY), None)
             if told is not None:
-                return Asker.of(policy, Identity.decode(told))
+                return self._of_told(Identity.decode(told))
+        return asker
+
+    def _of_told(self, identity: Identity) -> Asker:
+        asker = self._told.get(identity)
+        if asker is None:
+            if len(self._told) >= MOST_TOLD:
+                self._told.clear()
+            asker = self._told[identity] = Asker.of(self._policy, identity)
         return asker
 
     def _take_out(self, exchange: Exchange, asker: Asker) -> None:
         """Take out of the request what is for us alone, or for managers to say."""
-        exchange.about.identity = asker.identity.title
-        is_manager = isinstance(exchange.connection.known, Asker) and _is_manager(exchange.connection.known)
-        without = frozenset((_AUTHORIZATION, IDENTITY)) if is_manager else _NEVER_FORWARDED
+        exchange.about.identity = asker.title
+        peer = exchange.connection.known
+        without = _FOR_US if isinstance(peer, Asker) and peer.is_manager else _FOR_US_OR_FORGED
         if any(name in without for name, _ in exchange.request.fields.headers):
             fields = changed(exchange.request.fields, without=without)
             exchange.replace_fields(fields)
@@ -153,7 +174,7 @@ class Guard:
                 return False
             if kind_of(exchange.request.method.decode("ascii"), path)[0] not in asker.at_once:
                 return False
-        exchange.about.verdict, exchange.about.rule = "allowed", f"roles.{role.name}"
+        exchange.about.verdict, exchange.about.rule = "allowed", asker.rule
         return self._dispatch.at_once(exchange)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -168,13 +189,13 @@ class Guard:
                 asker = self._asker(exchange)
                 scope["headers"] = list(exchange.request.fields.headers)
                 if asker.role is None:
-                    raise Refused("default", f"{asker.identity.title} has no role")
+                    raise Refused("default", f"{asker.title} has no role")
                 if self._dispatch.passes_on(scope["method"], path):
                     self._tell_leader(exchange, asker)
                     if await self._dispatch.pass_on(scope, scope["method"], path):
                         return
                 await self._decide(scope, exchange, asker.identity, asker.role, kind, name, path)
-                about.verdict, about.rule = "allowed", f"roles.{asker.role.name}"
+                about.verdict, about.rule = "allowed", asker.rule
         except SwarmError as error:
             if isinstance(error, Forbidden):
                 about.verdict, about.rule = "refused", error.rule if isinstance(error, Refused) else ""
@@ -228,10 +249,6 @@ class Guard:
             scope["headers"] = list(exchange.request.fields.headers)
         if allowed.redact and kind in REDACTED:
             exchange.adapt = _redaction(kind)
-
-
-def _is_manager(asker: Asker) -> bool:
-    return asker.binding is not None and asker.binding.manager
 
 
 def _is_local(exchange: Exchange) -> bool:

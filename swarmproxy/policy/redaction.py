@@ -15,6 +15,8 @@ REDACTED = frozenset(
         "images/inspect",
         "plugins/inspect",
         "plugins/list",
+        "secrets/inspect",
+        "secrets/list",
         "services/inspect",
         "services/list",
         "swarm/inspect",

@@ -60,7 +60,7 @@ async def test_who_asks(front: Guarded, daemon: ImageDaemon) -> None:
 
 async def test_forged_headers(front: Guarded, daemon: ImageDaemon) -> None:
     """Only a manager may say for whom it passes a request on."""
-    told = {"Swarmproxy-Identity": b'{"kind":"token","token":"admin"}'.hex(), "Swarmproxy-Passed-On": "1"}
+    told = {"Swarmproxy-Identity": b'{"kind":"token","token":"admin"}'.hex(), "Swarmproxy-Client": "x"}
     assert (await front.ask("", "GET", "/info", **told)).status_code == 403
     assert (await front.ask("read-only", "GET", f"/containers/{MINE}/export", **told)).status_code == 403
     assert (await front.ask("read-only", "GET", f"/containers/{MINE}/logs", **told)).status_code == 200
