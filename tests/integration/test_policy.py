@@ -13,6 +13,17 @@ from tests.hosts.certificates import Pair, make_authority, sign
 from tests.hosts.engine import Engine
 
 DOCS = Path(__file__).parents[2] / "docs" / "policy.md"
+COMPOSE = """
+services:
+  web:
+    image: busybox
+    command: sleep 600
+    mem_limit: 64m
+    cpus: 0.5
+    pids_limit: 64
+    volumes: [data:/data]
+volumes: {data: {}}
+"""
 LOCAL = """
 version = 1
 default = "read-only"
@@ -118,6 +129,14 @@ def test_two_teams(engines: list[Engine], start_manager: StartManager, tmp_path:
     assert a.cannot("update", "--memory", "9g", "--memory-swap", "9g", "web") == "roles.team.limits.memory"
     options = ("-o", "type=none", "-o", "o=bind", "-o", "device=/etc")
     assert a.cannot("volume", "create", *options, "evil") == "roles.team.limits.binds"
+
+    # a project is a team's as well
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+    project = ("compose", "-f", str(tmp_path / "compose.yaml"), "-p", "shop")
+    b.can(*project, "up", "-d")
+    assert "shop-web-1" in b.can("ps", "--format", "{{.Names}}")
+    assert "shop" not in a.can("ps", "--format", "{{.Names}}") + a.can("network", "ls") + a.can("volume", "ls")
+    b.can(*project, "down", "-v")
 
     # those without a role, those who only read, and the user of a unix socket
     assert stranger.cannot("ps") == "default"
