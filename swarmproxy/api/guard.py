@@ -16,7 +16,7 @@ from swarmproxy.api.forwarding import exchange_of
 from swarmproxy.api.identifying import IDENTITY, holder_of_token, identity_of, user_of
 from swarmproxy.api.meant import container_meant, things_meant
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.errors import Forbidden, NotFound, SwarmError
+from swarmproxy.errors import BadRequest, Forbidden, NotFound, SwarmError
 from swarmproxy.leader.replica import CLIENT
 from swarmproxy.model import apiversion
 from swarmproxy.policy.asked import LOOKED_INTO, WITH_BODY, Asked
@@ -34,6 +34,7 @@ from swarmproxy.wire.relay import Exchange
 log = logging.getLogger("swarmproxy.policy")
 
 MOST_TOLD = 10_000
+_FORMS = (b"application/x-www-form-urlencoded", b"multipart/")
 _FOR_US = frozenset((b"authorization", IDENTITY))
 _FOR_US_OR_FORGED = _FOR_US | {CLIENT}
 _LISTS_BY_NAME = frozenset(("containers/list", "networks/list", "volumes/list"))
@@ -221,6 +222,7 @@ class Guard:
         permit(role, kind)
         if kind is None or (role.limits.unlimited and not role.is_narrow and role.environment):
             return
+        _refuse_forms(exchange)
         query: bytes = scope["query_string"]
         parameters: dict[str, tuple[str, ...]] = {}
         for key, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
@@ -249,6 +251,14 @@ class Guard:
             scope["headers"] = list(exchange.request.fields.headers)
         if allowed.redact and kind in REDACTED:
             exchange.adapt = _redaction(kind)
+
+
+def _refuse_forms(exchange: Exchange) -> None:
+    """Raise BadRequest for a form: engines take its fields for parameters, before those of the query."""
+    if exchange.request.has_body:
+        for name, value in exchange.request.fields.headers:
+            if name == b"content-type" and value.lower().lstrip().startswith(_FORMS):
+                raise BadRequest("parameters belong into the query: forms are not taken")
 
 
 def _is_local(exchange: Exchange) -> bool:

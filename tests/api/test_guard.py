@@ -337,6 +337,22 @@ async def test_old_start(front: Guarded, daemon: ImageDaemon) -> None:
     assert (await front.ask("limited", "POST", path, {})).status_code == 200
 
 
+async def test_forms(front: Guarded, daemon: ImageDaemon) -> None:
+    """Engines take the fields of a form for parameters, before those of the query: no form gets there."""
+    for kind in (
+        "application/x-www-form-urlencoded",
+        "Application/X-WWW-Form-URLencoded; charset=utf-8",
+        "multipart/x",
+    ):
+        headers = {"Content-Type": kind}
+        target = "/commit?container=mine"
+        assert (await front.ask("team-a", "POST", target, b"container=others", **headers)).status_code == 400
+        target = "/build?networkmode=default"
+        assert (await front.ask("limited", "POST", target, b"networkmode=host", **headers)).status_code == 400
+        assert (await front.ask("limited", "POST", f"/containers/{MINE}/stop", b"", **headers)).status_code == 200
+    assert not [each for each in daemon.requests if each in ("POST /commit", "POST /build")]
+
+
 async def test_body_is_what_was_looked_at(front: Guarded, daemon: ImageDaemon) -> None:
     """An engine gets the body as it was read: written anew, and never the client's bytes."""
     sent = b'{ "Privileged" : false,\n "Cmd":["a"] , "User":"" }'
