@@ -116,9 +116,15 @@ def narrowed(filters: str, labels: Mapping[str, str], names: Sequence[str]) -> s
     Raises BadRequest for filters that cannot be read, or that name objects in a way that cannot be narrowed.
     """
     wanted: dict[str, list[str]] = {key: list(values) for key, values in parse_filters(filters).items()}
-    # all labels of a filter have to be there, so one more narrows
     if labels:
-        wanted["label"] = [*wanted.get("label", ()), *(f"{key}={value}" for key, value in labels.items())]
+        # All labels of a filter have to be there, so one more narrows. But swarm mode keeps one value of each key, and
+        # nobody knows which: so there is only ours.
+        theirs = [value for value in wanted.get("label", ()) if value.partition("=")[0] not in labels]
+        for text in wanted.get("label", ()):
+            key, equals, value = text.partition("=")
+            if equals and labels.get(key, value) != value:
+                raise BadRequest(f"the filter label={key} is set by the policy, and cannot be {value!r}")
+        wanted["label"] = [*theirs, *(f"{key}={value}" for key, value in labels.items())]
     if names:
         if wanted.get("name"):
             raise BadRequest("the filter name cannot be used by this role, whose lists are narrowed by it")

@@ -166,9 +166,21 @@ def test_binds_that_cannot_be_marked() -> None:
 def test_narrowing_never_widens(filters: dict[str, list[str]]) -> None:
     """All that the client filters by stays, and the labels come on top."""
     before = parse_filters(json.dumps(filters))
+    if any(value.partition("=")[0] in OWN for value in before.get("label", ())):
+        return
     after = parse_filters(narrowed(json.dumps(filters), OWN, ()))
     assert set(after["label"]) == {*before.get("label", ()), f"{OWNER}=a", "stage=test"}
     assert {**after, "label": ()} == {**before, "label": ()}
+
+
+def test_one_value_of_our_labels() -> None:
+    """Swarm mode takes labels for a map: another value of ours, or none, would win over it as chance has it."""
+    for theirs in ([OWNER], [f"{OWNER}=a"], [f"{OWNER}=a", OWNER]):
+        after = parse_filters(narrowed(json.dumps({"label": [*theirs, "x=y"]}), OWN, ()))
+        assert set(after["label"]) == {"x=y", f"{OWNER}=a", "stage=test"}
+    for foreign in (f"{OWNER}=b", f"{OWNER}=", "stage=prod"):
+        with pytest.raises(BadRequest, match="is set by the policy"):
+            narrowed(json.dumps({"label": [foreign]}), OWN, ())
 
 
 @pytest.mark.parametrize("query", ["filters=a&filters=b", "fromImage=a&%66romImage=b", "a=1;filters=b", "tag=1&tag=2"])
