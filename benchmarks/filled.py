@@ -11,13 +11,13 @@ from swarmproxy.cluster.images import Pulls
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.engine.settings import EngineSettings
-from swarmproxy.manage import _shuffle
 from swarmproxy.model.container import Container, PortBinding
 from swarmproxy.model.image import Image
 from swarmproxy.model.labels import ID
 from swarmproxy.scheduler.filters import choose
 from swarmproxy.scheduler.scheduler import place
 from swarmproxy.scheduler.strategy import Strategy
+from swarmproxy.scheduling import shuffle
 from swarmproxy.wire.address import Address
 
 GIB = 1 << 30
@@ -59,7 +59,7 @@ class FilledCluster:
             strategy=strategy,
             filters=choose(),
             overcommit_percent=5,
-            shuffle=_shuffle,
+            shuffle=shuffle,
         )
         return Placement(self.cluster, ranking, Pulls(), lambda: f"{self._dice.getrandbits(256):064x}")
 

@@ -4,14 +4,12 @@ import asyncio
 import functools
 import logging
 import os
-import random
 import secrets
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
@@ -39,7 +37,6 @@ from swarmproxy.engine.shared import Shared
 from swarmproxy.leader.leadership import Leadership
 from swarmproxy.leader.replica import Replica
 from swarmproxy.model.node import Node
-from swarmproxy.model.spec import ContainerSpec
 from swarmproxy.monitoring.audit import AuditLog
 from swarmproxy.monitoring.journals import joined
 from swarmproxy.monitoring.metrics import Metrics
@@ -47,12 +44,10 @@ from swarmproxy.monitoring.tracing import open_tracing
 from swarmproxy.monitoring.writing import Writer
 from swarmproxy.policy_file import read_policy
 from swarmproxy.reloading import Reloader, reload_on_hangup
-from swarmproxy.scheduler.explanation import Explanation
-from swarmproxy.scheduler.filters import choose
 from swarmproxy.scheduler.rebalance import Movable, Plan, plan
 from swarmproxy.scheduler.resources import percent_of
-from swarmproxy.scheduler.scheduler import explain, place
 from swarmproxy.scheduler.strategy import Strategy
+from swarmproxy.scheduling import explaining, ranking
 from swarmproxy.server import Server, SideServer, beside, listening
 from swarmproxy.settings import Listen, Settings
 from swarmproxy.wire.address import Address
@@ -65,7 +60,6 @@ log = logging.getLogger("swarmproxy.manage")
 TAKE_OVER_S = 3.0  # after the lock of a leader that died has ended, another one answers within this time
 SETTLE_S = 60.0  # in which a start is over, however many engines there are
 IDLE_SHARE = 16  # one in so many descriptors may be that of a connection that waits for a request to an engine
-DRAWN = 32  # nodes that the random strategy puts in order
 PATIENCE_MAX_S = 30.0  # for which a request waits for a leader, however long its lock lives
 
 
@@ -97,7 +91,7 @@ async def _manage(settings: Settings) -> int:
 
     cluster = Cluster(build, time.time)
     cluster.swarms.mode = settings.swarm_mode
-    placement = Placement(cluster, _ranking(settings), Pulls(), new_swarm_id, create_retries=settings.create_retry)
+    placement = Placement(cluster, ranking(settings), Pulls(), new_swarm_id, create_retries=settings.create_retry)
     placement.image_facts = ImageFacts(cluster) if settings.image_platform else None
     placement.image_moves = ImageMover(cluster) if settings.image_move else None
     books = Bookkeeping(
@@ -124,7 +118,7 @@ async def _manage(settings: Settings) -> int:
     rebalancing = Rebalancing(cluster, mover, rescheduling, _planner(settings))
     swarm_keeping = SwarmKeeping(cluster, books, leads=lambda: replica is None or replica.leadership.leads)
     forming = _forming(settings, cluster, lambda: replica is None or replica.leadership.leads)
-    explainer = Explainer(placement, _explaining(settings))
+    explainer = Explainer(placement, explaining(settings))
     front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing, rescheduling, forming)
     journals: list[Journal] = []
     metrics: Metrics | None = None
@@ -281,7 +275,7 @@ def _forming(settings: Settings, cluster: Cluster, leads: Callable[[], bool]) ->
 
 def _planner(settings: Settings) -> Planner:
     """Return what plans a rebalance for the operator's strategy."""
-    fits = _ranking(settings)
+    fits = ranking(settings)
     strategy = Strategy.parse(settings.strategy)
     percent = percent_of(settings.overcommit)
 
@@ -380,31 +374,3 @@ def new_swarm_id() -> str:
         swarm_id = secrets.token_hex(32)
         if not swarm_id[:12].isdecimal():
             return swarm_id
-
-
-def _ranking(settings: Settings) -> Callable[[ContainerSpec, Sequence[Node]], Sequence[Node]]:
-    """Return the scheduler as the operator asked for it."""
-    return functools.partial(place, **_scheduling(settings))
-
-
-def _explaining(settings: Settings) -> Callable[[ContainerSpec, Sequence[Node]], Explanation]:
-    """Return what says why the scheduler of `_ranking` decides as it does."""
-    return functools.partial(explain, **_scheduling(settings))
-
-
-def _scheduling(settings: Settings) -> dict[str, Any]:
-    return {
-        "strategy": Strategy.parse(settings.strategy),
-        "filters": choose(settings.filters),
-        "overcommit_percent": percent_of(settings.overcommit),
-        "prefer_holders": settings.image_ties,
-        "shuffle": _shuffle,
-    }
-
-
-def _shuffle(nodes: list[Node]) -> list[Node]:
-    """Draw the first few of `nodes`, as many as a create may try; what follows them stays as it is."""
-    for at in range(min(DRAWN, len(nodes))):
-        drawn = random.randrange(at, len(nodes))  # noqa: S311 - which node it is need not be a secret
-        nodes[at], nodes[drawn] = nodes[drawn], nodes[at]
-    return nodes

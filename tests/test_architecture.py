@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("manage", "join", "hub"),
-    ("server", "certificates", "reloading"),
+    ("server", "certificates", "reloading", "scheduling"),
     ("monitoring", "page"),
     ("api",),
     ("leader",),

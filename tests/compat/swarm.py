@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from swarmproxy import manage
+from swarmproxy import manage, scheduling
 from swarmproxy.api import app as api
 from swarmproxy.api.dispatch import Dispatch
 from swarmproxy.cluster.cluster import Cluster
@@ -43,10 +43,10 @@ async def swarm(
     def build(cluster: Cluster) -> Dispatch:
         chosen = Settings(discovery="nodes://", **settings)
         placement = Placement(
-            cluster, manage._ranking(chosen), Pulls(), manage.new_swarm_id, create_retries=chosen.create_retry
+            cluster, scheduling.ranking(chosen), Pulls(), manage.new_swarm_id, create_retries=chosen.create_retry
         )
         placement.image_facts, placement.image_moves = ImageFacts(cluster), ImageMover(cluster)
-        return api.build(cluster, placement, chosen, explainer=Explainer(placement, manage._explaining(chosen)))
+        return api.build(cluster, placement, chosen, explainer=Explainer(placement, scheduling.explaining(chosen)))
 
     async with front(daemons, dead=dead, build=build, **engines) as manager:
         yield manager
