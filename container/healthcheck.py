@@ -15,7 +15,7 @@ from pathlib import Path
 
 TIMEOUT_S = 4.0  # below the one in the Dockerfile, so that the reason is logged
 PATHS = ("/_ping", "/-/healthy")
-WELL = (b"200", b"401", b"403")  # also for one that wants to know who asks
+WELL = (b"200", b"401", b"403", b"429")  # also for one that wants to know who asks, or not so often
 NOT_FOUND = b"404"
 # A listener with TLS may demand a certificate, which we do not have. What it tells a client that speaks no TLS is
 # proof enough that it is at work.

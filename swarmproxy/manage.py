@@ -51,6 +51,7 @@ from swarmproxy.scheduling import explaining, ranking
 from swarmproxy.server import Server, SideServer, beside, listening
 from swarmproxy.settings import Listen, Settings
 from swarmproxy.wire.address import Address
+from swarmproxy.wire.admission import Admission
 from swarmproxy.wire.idle import Idle
 from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.tls import RenewableContext
@@ -120,6 +121,7 @@ async def _manage(settings: Settings) -> int:
     forming = _forming(settings, cluster, lambda: replica is None or replica.leadership.leads)
     explainer = Explainer(placement, explaining(settings))
     front = api.build(cluster, placement, settings, replica, explainer, books, rebalancing, rescheduling, forming)
+    admission = Admission(settings.limits)
     journals: list[Journal] = []
     metrics: Metrics | None = None
     sides: list[SideServer] = []
@@ -131,7 +133,7 @@ async def _manage(settings: Settings) -> int:
             replica,
             tally=shared.tally,
             strategy=settings.strategy,
-            connections=lambda: len(server.server_state.connections),
+            admission=admission,
         )
         journals.append(metrics.requests)
         sides.append(SideServer(metrics.app, settings.metrics_addr, tls=server_tls if settings.metrics_tls else None))
@@ -157,6 +159,7 @@ async def _manage(settings: Settings) -> int:
         shortcut=first.at_once,
         journal=joined(journals),
         limits=settings.limits,
+        admission=admission,
     )
     reloaders = [Reloader("certificates towards engines", contexts.renew)]
     if server_tls is not None:

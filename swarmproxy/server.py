@@ -16,6 +16,7 @@ import uvicorn
 from swarmproxy import notify
 from swarmproxy.errors import ConfigError
 from swarmproxy.settings import Listen
+from swarmproxy.wire.admission import Admission
 from swarmproxy.wire.factory import protocol_factory
 from swarmproxy.wire.journal import Journal
 from swarmproxy.wire.limits import Limits
@@ -41,12 +42,13 @@ class Server(uvicorn.Server):
         shortcut: Shortcut | None = None,
         journal: Journal | None = None,
         limits: Limits | None = None,
+        admission: Admission | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 http=protocol_factory(  # type: ignore[arg-type]
-                    tls=tls, limits=limits, shortcut=shortcut, journal=journal
+                    tls=tls, limits=limits, shortcut=shortcut, journal=journal, admission=admission
                 ),
                 ws="none",
                 lifespan="off",

@@ -109,7 +109,7 @@ class AuditLog(Collector):
     def ended(self, exchange: AsgiExchange) -> None:
         """See Journal."""
         about, request = exchange.about, exchange.request
-        route = about.route or route_of(exchange)
+        route = route_of(exchange)
         if not (self._reads or request.method not in _READS or route in _NO_READS or about.verdict == "refused"):
             return
         remote, identity = exchange.connection.known_as or ("", "")

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -14,6 +14,7 @@ from swarmproxy.cluster.placement import ENGINE, NO_NODE, PLACED, REFUSED, Place
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.engine.shared import Tally
 from swarmproxy.leader.leadership import Leadership
+from swarmproxy.wire.admission import Admission
 
 MAX_NAMED = 100
 """So many engines are named at most, those that are not healthy: a scrape costs the same however many there are."""
@@ -62,12 +63,14 @@ class EngineMetrics(Collector):
 
     def _resources(self, healthy: list[Engine]) -> Iterator[Metric]:
         """Yield what healthy engines have, and what is given out of it."""
-        containers: Counter[str] = Counter()
+        containers: dict[str, int] = {}
         cpus = memory_bytes = taken_bytes = 0
         taken_cpus = 0.0
         for engine in healthy:
-            containers.update(engine.usage.states)
-            claims = engine.usage.claims
+            usage = engine.usage
+            for state, count in usage.states.items():
+                containers[state] = containers.get(state, 0) + count
+            claims = usage.claims
             taken_cpus += claims.cpus + claims.nano_cpus / 1e9 + len(claims.pinned)
             taken_bytes += claims.memory_bytes
             if engine.facts is not None:
@@ -92,18 +95,23 @@ class ManagerMetrics(Collector):
         mover: Mover,
         leadership: Leadership | None,
         strategy: str,
-        connections: Callable[[], int],
+        admission: Admission,
     ) -> None:
         self._cluster = cluster
         self._placement = placement
         self._mover = mover
         self._leadership = leadership
         self._strategy = strategy
-        self._connections = connections
+        self._admission = admission
 
     def collect(self) -> Iterator[Metric]:
         """Yield them."""
-        yield GaugeMetricFamily("swarmproxy_client_connections", "Connections of clients.", self._connections())
+        yield GaugeMetricFamily("swarmproxy_client_connections", "Connections of clients.", self._admission.open)
+        yield CounterMetricFamily(
+            "swarmproxy_client_connections_refused",
+            "Connections that were refused because there were too many, told why or not.",
+            self._admission.refused_in_all,
+        )
         placements = CounterMetricFamily(
             "swarmproxy_placements", "Containers to be placed, by what became of them.", labels=("strategy", "result")
         )

@@ -1,7 +1,5 @@
 """All metrics of a manager, and what shows them."""
 
-from collections.abc import Callable
-
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -15,6 +13,7 @@ from swarmproxy.monitoring.members import EngineMetrics, ManagerMetrics
 from swarmproxy.monitoring.own import LoopMetrics
 from swarmproxy.monitoring.readiness import Readiness
 from swarmproxy.monitoring.requests import RequestMetrics
+from swarmproxy.wire.admission import Admission
 
 
 class Metrics:
@@ -29,7 +28,7 @@ class Metrics:
         *,
         tally: Tally,
         strategy: str,
-        connections: Callable[[], int],
+        admission: Admission,
     ) -> None:
         self.requests = RequestMetrics()
         self.readiness = Readiness(cluster, replica)
@@ -41,7 +40,7 @@ class Metrics:
         for each in (
             self.requests,
             EngineMetrics(cluster, tally),
-            ManagerMetrics(cluster, placement, mover, leadership, strategy, connections),
+            ManagerMetrics(cluster, placement, mover, leadership, strategy, admission),
             self._loop,
         ):
             self.add(each)

@@ -1,6 +1,7 @@
 """Requests counted on their way, and shown as metrics only when somebody asks."""
 
 import time
+import urllib.parse
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from swarmproxy.api.kinds import MALFORMED, OTHER
+from swarmproxy.api.kinds import MALFORMED, OTHER, kind_of
+from swarmproxy.errors import BadRequest
+from swarmproxy.model.apiversion import split_path
 from swarmproxy.wire.exchange import AsgiExchange
 
 BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
@@ -85,7 +88,7 @@ class RequestMetrics(Collector):
         received_bytes, sent_bytes, streams = self._received_bytes, self._sent_bytes, 0
         by_route: Counter[str] = Counter()
         for exchange in self._open:
-            by_route[exchange.about.route or route_of(exchange)] += 1
+            by_route[exchange.about.route or OTHER] += 1
             streams += exchange.status != 0
             received_bytes += exchange.received_bytes
             sent_bytes += exchange.sent_bytes
@@ -114,8 +117,19 @@ class RequestMetrics(Collector):
 
 
 def route_of(exchange: AsgiExchange) -> str:
-    """Return the kind of a request that nobody has named: refused before it was read, or before it was looked at."""
-    return exchange.about.route or (OTHER if exchange.request.method else MALFORMED)
+    """Return the kind of a request, and find it if nobody has: it was refused before it was looked at, or read."""
+    about, request = exchange.about, exchange.request
+    if not about.route:
+        about.route = MALFORMED
+        if request.method:
+            path = urllib.parse.unquote(request.target.partition(b"?")[0].decode("ascii"))
+            try:
+                _, path = split_path(path)
+            except BadRequest:
+                about.route = OTHER
+            else:
+                about.route, about.object = kind_of(request.method.decode("ascii"), path)
+    return about.route
 
 
 def _cumulated(buckets: list[int]) -> list[tuple[str, float]]:

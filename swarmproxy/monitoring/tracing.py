@@ -93,7 +93,7 @@ class Tracing:
         """See Journal."""
         span = self._spans.pop(exchange)
         if span.is_recording():
-            about, request, route = exchange.about, exchange.request, exchange.about.route or route_of(exchange)
+            about, request, route = exchange.about, exchange.request, route_of(exchange)
             method = request.method.decode("ascii")
             span.update_name(f"{method} {route}".strip())
             attributes: dict[str, str | int] = {

@@ -48,9 +48,10 @@ class Admission:
         self._most_of_one = limits.connections_per_client
         burst = limits.requests_burst or max(1, limits.requests_per_second * BURST_S)
         self.rates = Rates("requests", limits.requests_per_second, burst) if limits.requests_per_second else None
-        self._open = 0
+        self.open = 0  # connections that were not refused
         self._of: dict[str, int] = {}  # by client
         self._refused = 0
+        self.refused_in_all = 0  # connections, since the begin
 
     def enter(self, transport: asyncio.BaseTransport) -> "Visit":
         """Count a new connection; the caller ends the visit with it."""
@@ -59,10 +60,11 @@ class Admission:
         descriptor = sock.fileno() if sock is not None else -1
         refusal = self._refusal(descriptor, host)
         if refusal is None:
-            self._open += 1
+            self.open += 1
             self._of[host] = self._of.get(host, 0) + 1
             return Visit(self, host, None, hopeless=False)
         self._refused += 1
+        self.refused_in_all += 1
         hopeless = self._refused > _TOLD_AT_ONCE or descriptor >= descriptors.for_refused()
         return Visit(self, host, refusal, hopeless=hopeless)
 
@@ -71,7 +73,7 @@ class Admission:
         if descriptor >= too_high:
             descriptors.tell()
             return Refusal(503, "The manager has too few file descriptors left, try again later")
-        if self._most and self._open >= self._most:
+        if self._most and self.open >= self._most:
             return Refusal(503, f"The manager serves {self._most} connections already, try again later")
         of_one = self._most_of_one or max(1, too_high // 2)
         if self._of.get(host, 0) >= of_one:
@@ -83,7 +85,7 @@ class Admission:
         if visit.refusal is not None:
             self._refused -= 1
             return
-        self._open -= 1
+        self.open -= 1
         left = self._of[visit.host] - 1
         if left:
             self._of[visit.host] = left

@@ -188,6 +188,19 @@ def test_drain(stand: Stand) -> None:
     assert stand.manager.process.wait(DEADLINE_S) == 0, stand.log
 
 
+def test_refused_for_asking_too_much(start_stand: Start) -> None:
+    """What is turned away before anybody looks at it counts by what it asked for, and so do connections."""
+    limits = ("requests-per-second=0.001", "requests-burst=1", "connections-per-client=1")
+    stand = start_stand(*(word for limit in limits for word in ("--limit", limit)))
+    with socket.create_connection(("127.0.0.1", stand.port), DEADLINE_S) as first:
+        first.sendall(b"GET /v1.41/containers/json HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        wait_until(lambda: value(stand, "swarmproxy_http_requests_total", route="containers/list") == 2, "both")
+        assert value(stand, "swarmproxy_http_requests_total", route="containers/list", status="4xx") == 1
+        assert stand.get("/containers/json")[0] == 429
+        assert value(stand, "swarmproxy_client_connections_refused_total") == 1
+        assert value(stand, "swarmproxy_client_connections") == 1
+
+
 def test_not_ready_without_a_list(start_stand: Start) -> None:
     """Before the list of members was read once, a manager is alive and not ready, and says why."""
     stand = start_stand(listed=False)

@@ -47,7 +47,7 @@ async def ended(client: Peer) -> bool:
 
 
 def open_ones(proxy: Proxy) -> tuple[int, int]:
-    return proxy.admission._open, proxy.admission._refused
+    return proxy.admission.open, proxy.admission._refused
 
 
 async def test_cap_of_all(start: Start, mode: str) -> None:
