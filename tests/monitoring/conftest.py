@@ -4,6 +4,7 @@ import http.client
 import json
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,12 +37,14 @@ class Stand:
         engines: int = 2,
         environment: Mapping[str, str] = {},
         listed: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.directory = directory
         self.port, self.side_port = free_port(), free_port()
         self.nodes = directory / "nodes"
         self.socket_path = directory / "docker.sock"
         self._listed = listed
+        self.tls = tls
         self._engines = engines
         self._command = (
             *("env", *(f"{key}={value}" for key, value in environment.items())),
@@ -94,6 +97,10 @@ class Stand:
     ) -> tuple[int, bytes]:
         """Return status and body of an answer."""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=DEADLINE_S)
+        if self.tls is not None:
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", port or self.port, timeout=DEADLINE_S, context=self.tls
+            )
         if by_socket:
             connection.sock = socket.socket(socket.AF_UNIX)
             connection.sock.connect(str(self.socket_path))

@@ -4,7 +4,9 @@ import base64
 import json
 import signal
 import socket
+import ssl
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +18,7 @@ from swarmproxy.monitoring.writing import Writer
 from swarmproxy.policy.identity import hash_of
 from tests.monitoring.conftest import DEADLINE_S, Stand, Start, wait_until
 from tests.monitoring.test_metrics import value
+from tests.wire.conftest import make_pair
 
 
 class Audited:
@@ -205,6 +208,26 @@ def test_verdict(start_stand: Start, tmp_path: Path) -> None:
     assert value(stand, "swarmproxy_policy_decisions_total", verdict="refused") == 2
     assert value(stand, "swarmproxy_policy_decisions_total", verdict="allowed") == 1
     assert token not in path.read_text() + stand.log
+
+
+def test_certificate(start_stand: Start, tmp_path: Path) -> None:
+    """The holder of a certificate is named without a policy, too; metrics are served only to those who show one."""
+    ca, ca_key = tmp_path / "ca.pem", tmp_path / "ca.key"
+    make = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test CA")
+    subprocess.run([*make, "-keyout", ca_key, "-out", ca], check=True, capture_output=True)
+    (cert, key), client = (make_pair(tmp_path, name, ca, ca_key) for name in ("manager", "alice"))
+    path = tmp_path / "audit.log"
+    files = ("--tlscacert", str(ca), "--tlscert", str(cert), "--tlskey", str(key))
+    known = ssl.create_default_context(cafile=ca)
+    known.load_cert_chain(*client)
+    engines = ("--engine-tls=false", "--engine-tlsverify=false", "--metrics-tls", "--audit", str(path))
+    stand = start_stand("--tlsverify", *files, *engines, tls=known)
+    stand.get("/containers/nobody/json")
+    assert Audited(stand, path).record(object="nobody")["identity"] == "certificate:alice"
+    assert stand.get("/-/healthy", side=True)[0] == 200
+    stand.tls = ssl.create_default_context(cafile=ca)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        stand.get("/metrics", side=True)
 
 
 def test_rotation(audited: Audited) -> None:
