@@ -1,5 +1,6 @@
 """A manager process over a simulated fleet: neither root nor engines are needed to watch it."""
 
+import contextlib
 import http.client
 import json
 import signal
@@ -40,18 +41,13 @@ class Stand:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.directory = directory
-        self.port, self.side_port = free_port(), free_port()
         self.nodes = directory / "nodes"
         self.socket_path = directory / "docker.sock"
         self._listed = listed
         self.tls = tls
         self._engines = engines
-        self._command = (
-            *("env", *(f"{key}={value}" for key, value in environment.items())),
-            *(sys.executable, "-m", "swarmproxy", "--debug", "manage", "-H", f"tcp://127.0.0.1:{self.port}"),
-            *("-H", f"unix://{self.socket_path}"),
-            *("--metrics-addr", f"127.0.0.1:{self.side_port}", *arguments, f"file://{self.nodes}"),
-        )
+        self._arguments = arguments
+        self._environment = ("env", *(f"{key}={value}" for key, value in environment.items()))
 
     def start(self, ends: ExitStack) -> None:
         """Start the fleet and the manager."""
@@ -61,11 +57,26 @@ class Stand:
         self.fleet.read_line()
         if self._listed:
             self.list_members()
-        self.manager = Child(self._command, self.directory / "manager.log")
-        ends.callback(self.manager.stop)
-        wait_until(lambda: self.answers(self.side_port), "the listener")
+        wait_until(lambda: self._listens(ends), "the listener")
         if self._listed:
             wait_until(lambda: self.get("/-/ready", side=True)[0] == 200, "readiness")
+
+    def _listens(self, ends: ExitStack) -> bool:
+        """Start the manager on free ports; return whether nobody else has taken them meanwhile."""
+        self.port, self.side_port = free_port(), free_port()
+        command = (
+            *(*self._environment, sys.executable, "-m", "swarmproxy", "--debug", "manage"),
+            *("-H", f"tcp://127.0.0.1:{self.port}", "-H", f"unix://{self.socket_path}"),
+            *("--metrics-addr", f"127.0.0.1:{self.side_port}", *self._arguments, f"file://{self.nodes}"),
+        )
+        self.manager = Child(command, self.directory / "manager.log")
+        ends.callback(self.manager.stop)
+        while self.manager.alive:
+            if self.answers(self.side_port):
+                return True
+            time.sleep(0.05)
+        assert "already in use" in self.log, self.log
+        return False
 
     def list_members(self) -> None:
         """Have discovery find the engines."""
@@ -80,7 +91,6 @@ class Stand:
         try:
             connection.connect()
         except OSError:
-            assert self.manager.alive, self.log
             return False
         connection.close()
         return True
@@ -105,11 +115,10 @@ class Stand:
             connection.sock = socket.socket(socket.AF_UNIX)
             connection.sock.connect(str(self.socket_path))
         sent = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
-        connection.request(method, path, sent, dict(headers))
-        answer = connection.getresponse()
-        read = answer.read()
-        connection.close()
-        return answer.status, read
+        with contextlib.closing(connection):
+            connection.request(method, path, sent, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
     def get(self, path: str, *, side: bool = False, headers: Mapping[str, str] = {}) -> tuple[int, bytes]:
         return self.request("GET", path, headers=headers, port=self.side_port if side else 0)
