@@ -259,6 +259,7 @@ def _page(
         leadership=replica.leadership if replica is not None else None,
         problem=lambda: books.problem,
         audience_of=permitted_by(lambda: guard.policy) if guard is not None else lambda _request: EVERYBODY,
+        is_local=guard is None and not settings.page_tls and address.is_local and not address.path,
     )
     return SideServer(front, address, tls=tls if settings.page_tls else None)
 

@@ -1,6 +1,8 @@
 """The page's application: it reads the cluster's state as it is kept for requests, and asks no engine anything."""
 
 import asyncio
+import ipaddress
+import re
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -8,6 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -57,19 +60,22 @@ def build(
     leadership: Leadership | None = None,
     problem: Callable[[], str] = lambda: "",
     audience_of: AudienceOf = lambda _request: EVERYBODY,
+    is_local: bool = False,
 ) -> "Guarded":
     """Return the application. `problem` says why what operators said may not be known in full.
 
-    `audience_of` tells who reads, and raises Forbidden for who may not.
+    `audience_of` tells who reads, and raises Forbidden for who may not. With `is_local`, the page is for this machine
+    only, and answers to no name but its own.
     """
-    return Guarded(_Pages(cluster, overcommit, leadership, problem, audience_of).application())
+    return Guarded(_Pages(cluster, overcommit, leadership, problem, audience_of).application(), is_local=is_local)
 
 
 class Guarded:
     """An application of which every answer carries HEADERS."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Starlette, *, is_local: bool) -> None:
         self._app = app
+        self._is_local = is_local
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer."""
@@ -79,7 +85,23 @@ class Guarded:
                 message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        if self._is_local and not is_name_of_this_machine(Headers(scope=scope).get("host", "")):
+            refusal = PlainTextResponse(
+                "this page is for this machine, under its own name only\n", 421, headers=NOT_KEPT
+            )
+            await refusal(scope, receive, with_headers)
+        else:
+            await self._app(scope, receive, with_headers)
+
+
+def is_name_of_this_machine(host: str) -> bool:
+    """Return whether a `Host` header is one that no other site can have: a site's own name may be made to mean us."""
+    name = re.sub(r":[0-9]*$", "", host.lower())
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return name in ("localhost", socket.gethostname().lower())
+    return True
 
 
 class _Pages:

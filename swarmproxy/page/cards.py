@@ -9,8 +9,8 @@ from swarmproxy.engine.engine import Engine
 from swarmproxy.page.node_view import NOTHING, Gauge, NodeView, cpu_gauge, memory_gauge, view_of
 from swarmproxy.scheduler.resources import percent_of
 
-SLICE = 16
-"""So many cards are made in one piece: then requests to the cluster have their turn."""
+SLICE, MAKING, LOOKING = 512, 32, 1
+"""How much work is done in one piece, and what each card is of it: then requests to the cluster have their turn."""
 
 FRESH_S = 0.25
 """A look that is younger than this is not repeated, however many readers there are."""
@@ -66,11 +66,11 @@ class Cards:
             if now - self._looked_at < FRESH_S:
                 return
             before, revision = set(self._kept), self.revision
-            made = 0
+            work = 0
             for engine in self._cluster.engines():
-                made += self._take(engine)
-                if made >= SLICE:
-                    made = 0
+                work += MAKING if self._take(engine) else LOOKING
+                if work >= SLICE:
+                    work = 0
                     await asyncio.sleep(0)
             present = set(self._cluster.engines())
             if present != before:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 from collections.abc import AsyncIterator, Callable
 from html import unescape
 
@@ -129,6 +130,29 @@ async def test_head() -> None:
             answer = await client.head(path)
             assert (answer.status_code, answer.content) == (200, b"")
             assert (await client.get(path)).text
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8080", 200),
+        ("[::1]:8080", 200),
+        ("localhost", 200),
+        (f"{socket.gethostname().upper()}:80", 200),
+        ("rebound.example.com", 421),
+        ("127.0.0.1.example.com:8080", 421),
+        ("localhost.example.com", 421),
+        ("", 421),
+    ],
+)
+async def test_name(host: str, status: int) -> None:
+    """A page for this machine cannot be read by a site whose name was made to mean this machine."""
+    async with Scene(1).client(is_local=True) as client:
+        for path in (*PAGES, "/live") if status == 421 else PAGES:
+            answer = await client.get(path, headers={"Host": host})
+            assert answer.status_code == status
+            assert "content-security-policy" in answer.headers
+            assert ("node-0" in answer.text) <= (status == 200)
 
 
 class Team:

@@ -7,7 +7,7 @@ import pytest
 
 from swarmproxy.engine.engine import State
 from swarmproxy.page.audience import EVERYBODY
-from swarmproxy.page.cards import SLICE, Cards
+from swarmproxy.page.cards import MAKING, SLICE, Cards
 from swarmproxy.page.node_view import NodeView
 from swarmproxy.page.search import Search, find
 from tests.page.scene import Scene
@@ -57,7 +57,7 @@ async def test_cards_in_pieces() -> None:
         return view.name
 
     cards = Cards(scene.cluster, 0.05, draw)
-    assert await turns_during(cards.look()) >= 200 // SLICE
+    assert await turns_during(cards.look()) >= 200 * MAKING // SLICE
     assert len(drawn) == 200
     drawn.clear()
     scene.put(scene.engines[7], "new")
