@@ -18,7 +18,7 @@ RUN python3 -m venv --without-pip /opt/swarmproxy \
  && find /opt/swarmproxy/lib \( -name '*.py[ix]' -o -name '*.pxd' -o -path '*/site-packages/*/tests' \) -prune -exec rm -r {} + \
  && install --mode=644 /src/container/healthcheck.py /opt/swarmproxy/ \
  && export PYTHONPYCACHEPREFIX=/opt/swarmproxy/bytecode \
- && /opt/swarmproxy/bin/python3 -c 'import swarmproxy.cli, swarmproxy.manage, swarmproxy.page.permitted, swarmproxy.page.app, swarmproxy.join, swarmproxy.hub.serve' \
+ && /opt/swarmproxy/bin/python3 -c 'import swarmproxy.cli, swarmproxy.manage, swarmproxy.page.opening, swarmproxy.join, swarmproxy.hub.serve' \
  && /opt/swarmproxy/bin/python3 /opt/swarmproxy/healthcheck.py
 
 FROM ${BASE_IMAGE}

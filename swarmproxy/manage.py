@@ -49,7 +49,7 @@ from swarmproxy.scheduler.resources import percent_of
 from swarmproxy.scheduler.strategy import Strategy
 from swarmproxy.scheduling import explaining, ranking
 from swarmproxy.server import Server, SideServer, beside, listening
-from swarmproxy.settings import Listen, Settings
+from swarmproxy.settings import Settings
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.admission import Admission
 from swarmproxy.wire.idle import Idle
@@ -151,7 +151,11 @@ async def _manage(settings: Settings) -> int:
     if tracing is not None:
         journals.append(tracing)
     if settings.page_addr is not None:
-        sides.append(_page(settings, settings.page_addr, cluster, books, replica, guard, server_tls))
+        from swarmproxy.page import opening
+
+        where, problem = settings.page_addr, lambda: books.problem
+        page = opening.build(settings, where, cluster, problem=problem, replica=replica, guard=guard)
+        sides.append(SideServer(page, where, tls=server_tls if settings.page_tls else None))
     server = Server(
         first,
         tls=server_tls,
@@ -235,33 +239,6 @@ async def _manage(settings: Settings) -> int:
 def _obey(guard: Guard, path: Path) -> None:
     """Decide by the policy as it is now. Raises ConfigError, and the former one stays."""
     guard.obey(read_policy(path))
-
-
-def _page(
-    settings: Settings,
-    address: Listen,
-    cluster: Cluster,
-    books: Bookkeeping,
-    replica: Replica | None,
-    guard: Guard | None,
-    tls: RenewableContext | None,
-) -> SideServer:
-    """Return what serves the cluster page."""
-    from swarmproxy.page import app  # what it needs is nobody else's, and slow to import
-    from swarmproxy.page.audience import EVERYBODY
-    from swarmproxy.page.permitted import permitted_by
-
-    if guard is None and not settings.page_tls and not address.is_local:
-        log.warning("the cluster page can be read by everybody who reaches it", extra={"addr": str(address)})
-    front = app.build(
-        cluster,
-        overcommit=settings.overcommit,
-        leadership=replica.leadership if replica is not None else None,
-        problem=lambda: books.problem,
-        audience_of=permitted_by(lambda: guard.policy) if guard is not None else lambda _request: EVERYBODY,
-        is_local=guard is None and not settings.page_tls and address.is_local and not address.path,
-    )
-    return SideServer(front, address, tls=tls if settings.page_tls else None)
 
 
 def _pace(settings: Settings) -> Pace:

@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,10 @@ def listening(hosts: Sequence[Listen], socket_group: str = "") -> Iterator[list[
             opened.callback(_close, listener, host)
             sockets.append(listener)
             proto = "unix" if host.path else "tcp"
+            where = host if host.path or host.port else replace(host, port=listener.getsockname()[1])
             log.info(
                 "Listening for HTTP",
-                extra={"addr": host.path or str(host).removeprefix("tcp://"), "proto": proto},
+                extra={"addr": host.path or str(where).removeprefix("tcp://"), "proto": proto},
             )
         yield sockets
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.processes import free_port
 from tests.conftest import StartEngines, StartManager
 from tests.hosts.engine import Engine
+from tests.hosts.manager import PORTS
 from tests.page.browser import opened
 
 pytestmark = pytest.mark.browser
@@ -17,7 +17,7 @@ def test_three_engines(
 ) -> None:
     """What clients do on three nodes is on the page without a reload, and so is a node that dies, with the reason."""
     [third] = start_engines(1)
-    page = f"127.0.0.1:{free_port()}"
+    page = f"127.0.0.1:{next(PORTS)}"
     manager = start_manager([*engines, third], arguments=("--page-addr", page))
     manager.docker("run", "-d", "--name", "first", "-m", "64m", "--label", "team=<b>x</b>", "busybox", "sleep", "1d")
     with opened(tmp_path / "browser") as browser:

@@ -1,5 +1,6 @@
 """The page of a real manager over a thousand engines, in a real browser."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fleet.control import Burst, Control, Fault
-from benchmarks.processes import Child, free_port
+from benchmarks.processes import Child
 from tests.hosts.manager import Manager
 from tests.page.browser import Browser, opened
 
@@ -49,6 +50,11 @@ def frame_ms(browser: Browser, at: float) -> float:
     return float(browser.driver.execute_async_script(SCROLL, at, STEPS, STEP))
 
 
+def listeners(manager: Manager) -> list[str]:
+    """Return where it says that it listens."""
+    return re.findall(r"addr=(\S+) proto=tcp", manager.log)
+
+
 def test_a_thousand_nodes(browser: Browser, tmp_path: Path) -> None:
     """All are there, scroll like a few, are found, and what happens on one of them is seen at once."""
     nodes, orders = tmp_path / "nodes", tmp_path / "orders"
@@ -58,13 +64,12 @@ def test_a_thousand_nodes(browser: Browser, tmp_path: Path) -> None:
         stack.callback(fleet.stop)
         fleet.read_line()
         control = stack.enter_context(Control(orders))
-        at = f"127.0.0.1:{free_port()}"
-        page = f"127.0.0.1:{free_port()}"
-        manager = Manager(
-            tmp_path / "manager", discovery=f"file://{nodes}", address=at, arguments=("--page-addr", page)
-        )
+        at, arguments = "127.0.0.1:0", ("--page-addr", "127.0.0.1:0")
+        manager = Manager(tmp_path / "manager", discovery=f"file://{nodes}", address=at, arguments=arguments).start()
         stack.callback(manager.stop)
-        manager.start().wait(healthy=ENGINES)
+        manager.wait_until(lambda: len(listeners(manager)) == 2, "its listeners")
+        manager.address, page = listeners(manager)
+        manager.wait(healthy=ENGINES)
 
         browser.open(f"http://{page}/")
         browser.wait(lambda: browser.texts(".said") == ["Live"], "a live page")
