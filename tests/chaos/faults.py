@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.schedule import Fault, Kind
 from tests.chaos.stand import LABEL, Stand
 from tests.hosts.engine import Engine
-from tests.hosts.manager import Manager
+from tests.hosts.manager import STOP_DEADLINE_S, Manager
 from tests.integration.group import role_of
 
 T = TypeVar("T")
@@ -153,10 +154,12 @@ class Faults:
                     self._ledger.violate(f"two leaders: {leading[0].address} and {manager.address}, which was stopped")
 
     def _restart_ended(self, manager: Manager) -> None:
-        try:
-            manager.stop()
-        except AssertionError as error:
-            self._ledger.violate(f"a manager that was told to end: {error}")
+        try:  # not by a second signal, which ends it at once
+            if code := manager.wait_for_end(STOP_DEADLINE_S):
+                self._ledger.violate(f"{manager.address} was told to end, and its exit status is {code}")
+        except subprocess.TimeoutExpired:
+            self._ledger.violate(f"{manager.address} was told to end and does not")
+            manager.kill()
         restart(manager)
 
     # -- the store

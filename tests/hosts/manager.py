@@ -134,9 +134,9 @@ class Manager:
             code = process.wait()
         assert code == 0, f"the manager's exit status is {code}:\n{self.log}"
 
-    def wait_for_end(self) -> int:
-        """Return its exit status, however long that takes."""
-        return self._process.wait() if self._process else 0
+    def wait_for_end(self, timeout_s: float | None = None) -> int:
+        """Return its exit status, however long that takes. Raises subprocess.TimeoutExpired after `timeout_s`."""
+        return self._process.wait(timeout_s) if self._process else 0
 
     def kill(self) -> None:
         """End it with SIGKILL."""
