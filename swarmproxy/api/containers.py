@@ -1,6 +1,7 @@
 """Containers: what the cluster answers itself. All else about them is forwarded, see `forwarded`."""
 
 import time
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import msgspec
@@ -11,14 +12,15 @@ from swarmproxy.api.listing import item_json, sizes_of, whole_list
 from swarmproxy.api.questions import Question, reply_to
 from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, note_node, passed_on, version_of
 from swarmproxy.cluster.asking import ask
-from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all
+from swarmproxy.cluster.index import Located
 from swarmproxy.cluster.listing import listed
 from swarmproxy.cluster.placement import CreateRequest, Placement
+from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest
-from swarmproxy.model.filters import Filters, parse_filters
+from swarmproxy.model.filters import parse_filters
 from swarmproxy.model.listing import ContainerQuery
-from swarmproxy.model.names import style_for
+from swarmproxy.model.names import NameStyle, style_for
 from swarmproxy.settings import Settings
 from swarmproxy.wire.fetch import Answer
 
@@ -50,33 +52,59 @@ async def create(request: Request) -> Response:
 async def list_containers(request: Request) -> Response:
     """List the containers of all nodes, from what the cluster knows."""
     cluster = cluster_of(request)
-    settings: Settings = request.app.state.settings
-    query = ContainerQuery.parse(dict(request.query_params))
-    await refresh_if_asked(cluster, settings, parse_filters(request.query_params.get("filters", "")))
+    query = ContainerQuery.parse(request.query_params)
+    if engines := read_before(request):
+        await on_all(engines, lambda engine: engine.refresh_containers(), timeout_s=REFRESH_TIMEOUT_S)
     await cluster.settled()
-    style = style_for(request.headers.get("user-agent", ""), settings.names)
-    if query.is_plain:
-        return whole_list(cluster.index.newest, style, all_states=query.all, clock_ns=time.time_ns)
-    now_ns = time.time_ns()
+    if not query.size:
+        return shown(request, query)
     found = listed(cluster, query)
-    sizes = await sizes_of(found) if query.size else {}
+    return items_reply(request, found, await sizes_of(found))
+
+
+def list_now(request: Request) -> Response | None:
+    """Return what `list_containers` answers; None if something has to be read, or waited for, before."""
+    query = ContainerQuery.parse(request.query_params)
+    if query.size or not cluster_of(request).is_settled or read_before(request):
+        return None
+    return shown(request, query)
+
+
+def shown(request: Request, query: ContainerQuery) -> Response:
+    """Return the list of what `query`, which does not ask for sizes, shows of the cluster as it is known."""
+    cluster = cluster_of(request)
+    if query.is_plain:
+        style = reader_style(request)
+        return whole_list(cluster.index.newest, style, all_states=query.all, clock_ns=time.time_ns)
+    return items_reply(request, listed(cluster, query), {})
+
+
+def items_reply(request: Request, found: Sequence[Located], sizes: Mapping[str, bytes]) -> Response:
+    """Return the list of `found`; `sizes` are members to add, by container ID."""
+    style, now_ns = reader_style(request), time.time_ns()
     items = [item_json(each, style, now_ns=now_ns, extra=sizes.get(each.container.id, b"")) for each in found]
     return json_reply(b"[" + b",".join(items) + b"]\n")
 
 
-async def refresh_if_asked(cluster: Cluster, settings: Settings, filters: Filters) -> None:
-    """Read containers anew before a list that has the filters for which the operator wants that.
+def reader_style(request: Request) -> NameStyle:
+    """Return how this client wants to read names."""
+    settings: Settings = request.app.state.settings
+    return style_for(request.headers.get("user-agent", ""), settings.names)
 
-    An engine that cannot be read leaves the list as it is known. Source: classic Swarm 1.2, api/handlers.go.
+
+def read_before(request: Request) -> Sequence[Engine]:
+    """Return the engines whose containers are read anew before a list with these filters, as the operator wants.
+
+    One that cannot be read leaves the list as it is known. Source: classic Swarm 1.2, api/handlers.go.
     """
-    name = settings.container_name_refresh_filter
-    if name and name in filters.get("name", ()):
-        engines = cluster.healthy()
-    elif settings.refresh_on_node_filter:
-        engines = [engine for engine in cluster.healthy() if engine.name in filters.get("node", ())]
-    else:
-        return
-    await on_all(engines, lambda engine: engine.refresh_containers(), timeout_s=REFRESH_TIMEOUT_S)
+    settings: Settings = request.app.state.settings
+    name, on_node = settings.container_name_refresh_filter, settings.refresh_on_node_filter
+    if not (name or on_node):
+        return ()
+    filters = parse_filters(request.query_params.get("filters", ""))
+    nodes = filters.get("node", ()) if on_node else ()
+    reads_all = bool(name) and name in filters.get("name", ())
+    return [engine for engine in cluster_of(request).healthy() if reads_all or engine.name in nodes]
 
 
 @router.get("/containers/{name:path}/json")

@@ -17,6 +17,7 @@ from swarmproxy.api.forwarded import match
 from swarmproxy.api.forwarding import Forwarder, exchange_of
 from swarmproxy.api.kinds import OTHER, kind_of
 from swarmproxy.api.often import Endpoint, at_once_for, endpoint_for
+from swarmproxy.api.questions import Question
 from swarmproxy.api.requests import error_reply
 from swarmproxy.cluster.asking import ASK_TIMEOUT_S, unreachable, versioned
 from swarmproxy.cluster.cluster import Cluster
@@ -158,9 +159,9 @@ class Dispatch:
         target, method = exchange.request.target, exchange.request.method.decode("ascii")
         if target.endswith(b"/_ping"):
             return self._ping_at_once(exchange, target, method)
-        if b"%" in target or (self._replica is not None and not self._replica.leadership.leads):
-            return False
         raw_path, _, query = target.partition(b"?")
+        if b"%" in raw_path or (self._replica is not None and not self._replica.leadership.leads):
+            return False
         try:
             version, path = apiversion.split_path(raw_path.decode("ascii"))
             found = match(method, path)
@@ -173,15 +174,22 @@ class Dispatch:
             return False
 
     def _answer_at_once(self, exchange: Exchange, method: str, version: Version | None, path: str) -> bool:
-        """Have one of our own functions answer, as `_answer_with` does. Raises SwarmError for the call to log."""
+        """Have one of our own functions answer, as `_answer_with` does. Whatever it raises is left to the call."""
         find = at_once_for(method, path)
         if find is None:
             return False
         version = version or self._cluster.api_version()
         scope = {**exchange.scope(_OF_NO_MATTER), "path": path, "app": self._inner, "state": {"version": version}}
-        question = find(Request(scope))
         about = exchange.about
-        (about.route, about.object), about.node = kind_of(method, path), question.engine.name
+        about.route, about.object = kind_of(method, path)
+        try:
+            found = find(Request(scope))
+        except Exception:  # noqa: BLE001  asked once more, it happens where it is looked after
+            return False
+        if not isinstance(found, Question):
+            return found is not None and self._give_at_once(exchange, found)
+        question = found
+        about.node = question.engine.name
 
         def reply(answer: Answer | EngineUnreachable) -> None:
             if isinstance(answer, EngineUnreachable):

@@ -24,9 +24,19 @@ EVERYTHING = NetworkQuery()
 @router.get("/networks/")
 async def list_networks(request: Request) -> Response:
     """List the networks of all nodes, each once, from what the cluster knows; local ones as `node/name`."""
+    await cluster_of(request).settled()
+    return shown(request)
+
+
+def list_now(request: Request) -> Response | None:
+    """Return what `list_networks` answers; None if something has to be waited for before."""
+    return shown(request) if cluster_of(request).is_settled else None
+
+
+def shown(request: Request) -> Response:
+    """Return the list as it is known. Raises BadRequest for its filters."""
     cluster, version = cluster_of(request), version_of(request)
     query = NetworkQuery.parse(request.query_params.get("filters", ""))
-    await cluster.settled()
     with_node = reads_node_names(request)
     kept = cluster.networks.kept if query == EVERYTHING and version >= NAMES_CONTAINERS_BEFORE else {}
     if (text := kept.get(with_node)) is not None:

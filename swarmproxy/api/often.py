@@ -12,7 +12,7 @@ from swarmproxy.api import containers, networks, system
 from swarmproxy.api.questions import Question
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-AtOnce = Callable[[Request], Question]
+AtOnce = Callable[[Request], Question | Response | None]
 
 _ROUTES: dict[tuple[str, str], Endpoint] = {
     ("GET", "/version"): system.version,
@@ -25,6 +25,13 @@ _ROUTES: dict[tuple[str, str], Endpoint] = {
 _OF_CONTAINERS: dict[tuple[str, str], Callable[[str, Request], Awaitable[Response]]] = {
     ("GET", "json"): containers.inspect,
     ("POST", "exec"): containers.create_exec,
+}
+_AT_ONCE: dict[tuple[str, str], AtOnce] = {
+    ("GET", "/version"): system.version_now,
+    ("GET", "/info"): system.info_now,
+    ("GET", "/containers/json"): containers.list_now,
+    ("GET", "/containers/ps"): containers.list_now,
+    ("GET", "/networks"): networks.list_now,
 }
 _AT_ONCE_OF_CONTAINERS: dict[tuple[str, str], Callable[[str, Request], Question]] = {
     ("GET", "json"): containers.inspection,
@@ -42,9 +49,13 @@ def endpoint_for(method: str, path: str) -> Endpoint | None:
 
 
 def at_once_for(method: str, path: str) -> AtOnce | None:
-    """Return what answers such a path while nobody waits, by the same rules as its endpoint; None if nothing does."""
-    if path.startswith("/containers/"):
+    """Return what answers such a path while nobody waits, as its endpoint would; None if nothing does.
+
+    It returns None if there is something to wait for, and a question if that is one engine's answer.
+    """
+    found = _AT_ONCE.get((method, path))
+    if found is None and path.startswith("/containers/"):
         name, slash, action = path[12:].rpartition("/")
         if slash and name and (of_one := _AT_ONCE_OF_CONTAINERS.get((method, action))):
             return functools.partial(of_one, name)
-    return None
+    return found

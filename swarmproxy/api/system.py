@@ -28,6 +28,11 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 @router.get("/version")
 async def version(request: Request) -> Response:
     """Answer who we are and what API we speak. Clients that negotiate by `/version` read `ApiVersion`."""
+    return version_now(request)
+
+
+def version_now(request: Request) -> Response:
+    """Return what `version` answers."""
     settings: Settings = request.app.state.settings
     spoken = apiversion.text(cluster_of(request).api_version(request.headers.get("user-agent", "")))
     details = {
@@ -56,6 +61,11 @@ async def version(request: Request) -> Response:
 @router.get("/info")
 async def info(request: Request) -> Response:
     """Answer the sums of all nodes, and the node table of classic in `SystemStatus`."""
+    return info_now(request)
+
+
+def info_now(request: Request) -> Response:
+    """Return what `info` answers."""
     cluster = cluster_of(request)
     settings: Settings = request.app.state.settings
     table: NodeTable = request.app.state.node_table

@@ -375,6 +375,11 @@ class Cluster:
         if self.unsettled.concerns(IMAGES):
             await self.unsettled.calm()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether `settled` has nothing to wait for."""
+        return self.unsettled.is_calm
+
     async def settled(self) -> None:
         """Wait, for a bounded time, until all changes that clients were told of have been read."""
         await self.unsettled.calm()

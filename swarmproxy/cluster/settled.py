@@ -44,9 +44,14 @@ class Unsettled:
         """Return whether `what` is unsettled on any engine."""
         return any(key[1] == what for key in self._waiting)
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is unsettled."""
+        return self._calm.is_set()
+
     async def calm(self) -> None:
         """Return when nothing is unsettled, or after `PATIENCE_S`: a stuck engine must not hold a list."""
-        if self._calm.is_set():
+        if self.is_calm:
             return
         try:
             async with asyncio.timeout(PATIENCE_S):

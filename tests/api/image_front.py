@@ -16,6 +16,7 @@ from swarmproxy.cluster.placement import Placement
 from swarmproxy.server import Server, listening
 from swarmproxy.settings import Listen, Settings
 from swarmproxy.wire.address import Address
+from swarmproxy.wire.relay import Exchange
 from tests.cluster.image_daemon import ImageDaemon, clustered
 
 PATIENCE_S = 20.0
@@ -24,8 +25,20 @@ PATIENCE_S = 20.0
 class Front:
     """A manager's front end, and a client of it."""
 
-    def __init__(self, cluster: Cluster, client: httpx.AsyncClient, port: int) -> None:
-        self.cluster, self.client, self.port = cluster, client, port
+    def __init__(self, cluster: Cluster, dispatch: Dispatch) -> None:
+        self.cluster = cluster
+        self.client: httpx.AsyncClient
+        self.port = 0
+        self.at_once = False  # whether the shortcut is taken where there is one
+        self.asked: list[str] = []  # paths that the application was asked for
+        self._dispatch = dispatch
+
+    def shortcut(self, exchange: Exchange) -> bool:
+        return self.at_once and self._dispatch.at_once(exchange)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked.append(scope["path"])
+        await self._dispatch(scope, receive, send)
 
     async def post(self, target: str, **options: Any) -> httpx.Response:
         return await self.client.post(target, **options)
@@ -55,14 +68,15 @@ async def front(
     """Serve a cluster of `daemons` on a free port; `changes` are of the engines' settings."""
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(clustered(daemons, dead=dead, **changes))
-        server = Server(build(cluster), tls=None, drain_timeout_s=1.0)
+        manager = Front(cluster, build(cluster))
+        server = Server(manager, tls=None, drain_timeout_s=1.0, shortcut=manager.shortcut)
         sockets = stack.enter_context(listening([Listen("127.0.0.1", 0)]))
-        port = sockets[0].getsockname()[1]
+        manager.port = sockets[0].getsockname()[1]
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         tasks.create_task(server.serve(sockets), name="server under test")
         stack.callback(server.drain)
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, trust_env=False)
+        manager.client = client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{manager.port}", timeout=PATIENCE_S, trust_env=False)
         )
         async with asyncio.timeout(PATIENCE_S):
             while True:
@@ -71,7 +85,7 @@ async def front(
                     break
                 except httpx.TransportError:
                     await asyncio.sleep(0.01)
-        yield Front(cluster, client, port)
+        yield manager
 
 
 def of_node(lines: list[dict[str, Any]], node: str) -> list[str]:

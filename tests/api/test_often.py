@@ -1,6 +1,7 @@
 """What clients ask most often is answered by the same functions, on the shorter way."""
 
 import functools
+import re
 
 import pytest
 from fastapi import FastAPI
@@ -11,6 +12,7 @@ from swarmproxy.api.often import at_once_for, endpoint_for
 from tests.api.image_front import front
 from tests.cluster.image_daemon import ImageDaemon
 
+STATUS = re.compile(r'"Status":"[^"]*"')  # which tells the time
 PATHS = [
     ("GET", "/version"),
     ("GET", "/info"),
@@ -53,6 +55,8 @@ def test_same_at_once(method: str, path: str) -> None:
     if isinstance(at_once, functools.partial):
         assert isinstance(endpoint, functools.partial)
         assert at_once.args == endpoint.args
+    else:
+        assert (at_once is None) is (method == "POST")
 
 
 @pytest.mark.parametrize(
@@ -83,3 +87,58 @@ async def test_same_head() -> None:
     assert {**short.headers, "content-length": ""} == {**routed.headers, "content-length": ""}
     assert {**unknown.headers, "content-length": ""} == {**refused.headers, "content-length": ""}
     assert unknown.json() == {"message": "invalid limit: 'x' is not a whole number"}
+
+
+AT_ONCE = (
+    "/version",
+    "/v1.30/info",
+    "/networks",
+    "/v1.24/networks?filters=%7B%22driver%22%3A%5B%22bridge%22%5D%7D",
+    "/containers/json",
+    "/containers/json?all=1&limit=1",
+    "/containers/json?filters=%7B%22name%22%3A%5B%22web%22%5D%7D",
+    "/containers/web/json",
+    "/v1.40/containers/node-1/web/json?size=1",
+)
+WITH_THE_APPLICATION = (
+    "/containers/json?size=1",
+    "/containers/json?limit=x",
+    "/containers/none/json",
+    "/containers/we%62/json",
+    "/networks/bridge",
+)
+
+
+async def test_same_answer() -> None:
+    """Answers that are given at once are those that the application gives, and all others are left to it."""
+    daemon = ImageDaemon("node-1")
+    daemon.add("web", tell=False)
+    async with front([daemon]) as manager:
+        slow_ones = [await manager.client.get(path) for path in (*AT_ONCE, *WITH_THE_APPLICATION)]
+        manager.asked.clear()
+        manager.at_once = True
+        for path, slow in zip((*AT_ONCE, *WITH_THE_APPLICATION), slow_ones, strict=True):
+            fast = await manager.client.get(path)
+            assert (fast.status_code, fast.headers) == (slow.status_code, slow.headers), path
+            if "info" in path:
+                assert fast.json().keys() == slow.json().keys()
+            else:
+                assert STATUS.sub("", fast.text) == STATUS.sub("", slow.text), path
+        assert manager.asked == [path.replace("%62", "b").partition("?")[0] for path in WITH_THE_APPLICATION]
+
+
+async def test_changes_are_waited_for() -> None:
+    """What a client was told to have changed is read before a list is given, by the application."""
+    daemon = ImageDaemon("node-1")
+    container_id = daemon.add("web", tell=False)
+    async with front([daemon]) as manager:
+        manager.at_once = True
+        (engine,) = manager.cluster.engines()
+        await engine.refresh_container(container_id)
+        daemon.slow_s["/containers/json"] = 0.1
+        daemon.change(container_id, state="exited")
+        manager.cluster.changed(engine, container_id)()
+        manager.asked.clear()
+        answer = await manager.client.get("/containers/json?all=1")
+        assert answer.json()[0]["State"] == "exited"
+        assert manager.asked == ["/containers/json"]
