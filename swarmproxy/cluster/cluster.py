@@ -26,6 +26,7 @@ from swarmproxy.cluster.swarms import Swarms
 from swarmproxy.cluster.versions import Versions
 from swarmproxy.cluster.volumes import VolumeIndex
 from swarmproxy.engine.engine import Engine, Facts, State
+from swarmproxy.engine.shared import Gate
 from swarmproxy.errors import EngineUnreachable, NotFound, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.container import Container
@@ -120,15 +121,18 @@ class Cluster:
     async def catch_up(self) -> None:
         """Return when every healthy engine has been asked once for all that it holds now, and has answered or failed.
 
-        All are asked for containers first: their names and places matter most if time is short.
+        All are asked for containers first: their names and places matter most if time is short. Only so many are asked
+        at once as at a start, those apart that take long.
         """
         healthy = self.healthy()
+        reads: list[Callable[[], Coroutine[None, None, None]]] = []
+        reads += [functools.partial(engine.refresh_containers, full=False) for engine in healthy]
+        reads += [engine.refresh_lists for engine in healthy]
+        gate = Gate()
         async with asyncio.TaskGroup() as tasks:
-            for engine in healthy:
-                read = functools.partial(engine.refresh_containers, full=False)
-                tasks.create_task(refresh_then(read, lambda: None), name=f"catch up {engine.address}")
-            for engine in healthy:
-                tasks.create_task(refresh_then(engine.refresh_lists, lambda: None), name=f"lists of {engine.address}")
+            for read in reads:
+                place = await gate.enter()
+                tasks.create_task(refresh_then(read, place.leave), name="catch up")
 
     # -- what engines tell (engine.Observer) and membership tells (membership.Members)
 
