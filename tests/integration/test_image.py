@@ -244,13 +244,13 @@ def test_health_of_own_hosts(
     files = ("--tlscacert", "/tls/ca.pem", "--tlscert", "/tls/cert.pem", "--tlskey", "/tls/key.pem")
     proxy = start_proxy(
         *("manage", "--tlsverify", *files, "--engine-tls=false", "--engine-tlsverify=false"),
-        *("-H", "tcp://0.0.0.0:4000", "-H", "unix:///tmp/swarm.sock", members(hosts)),
+        *("-H", "tcp://0.0.0.0:4000", "-H", "unix:///tmp/swarm.sock", "--metrics-addr", ":9323", members(hosts)),
         options=("-v", f"{tmp_path}:/tls:ro"),
         port=4000,
         tls=certificates.client,
     )
     proxy.wait_for_nodes(2)
-    assert proxy.wait_for_health("healthy") == "/tmp/swarm.sock: ok\nlocalhost:4000: ok\n"
+    assert proxy.wait_for_health("healthy") == "/tmp/swarm.sock: ok\nlocalhost:4000: ok\nlocalhost:9323: ok\n"
 
 
 def test_health_of_a_hung_one(hosts: list[Engine], start_proxy: StartProxy) -> None:
