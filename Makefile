@@ -56,8 +56,9 @@ bench-check: $(VENV)/ready ## measure, and fail if a row is 25 % worse against t
 	@$(PYTHON) -m benchmarks --check
 	@$(PYTHON) -m benchmarks.large --check
 
-fuzz: $(VENV)/ready ## search each parser for what breaks it, SECONDS=60 for each
+fuzz: $(VENV)/ready ## search each parser for what breaks it, SECONDS=60 for each, and the front for what it misreads
 	@$(PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),60)
+	@FUZZ_RUNS=5000 FUZZ_SEED=$$$$ $(PYTHON) -m pytest -q tests/wire/test_mutations.py
 
 soak: $(VENV)/ready ## load one manager with a million requests, and see that it keeps nothing of them
 	@$(PYTHON) -m benchmarks.soak
