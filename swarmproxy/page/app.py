@@ -299,7 +299,8 @@ def _with_cards(text: str, cards: Sequence[Card]) -> Response:
         yield head
         for at in range(0, len(cards), PIECE):
             piece = cards[at : at + PIECE]
-            yield f'<ul class="nodes" aria-label="Nodes {at + 1} to {at + len(piece)}">'
+            kind = "nodes full" if len(piece) == PIECE else "nodes"
+            yield f'<ul class="{kind}" aria-label="Nodes {at + 1} to {at + len(piece)}">'
             yield "".join([card.html for card in piece]) + "</ul>"
             await asyncio.sleep(0)
         yield tail

@@ -26,6 +26,7 @@ QUIET_S = 15.0
 """After so long without news a message is sent that says nothing, or nobody would see that a reader has gone."""
 
 AT_ONCE = 40  # events of one message: of more, the last ones, and how many were left out
+CARDS_AT_ONCE = 60  # of one message: for more, a page reads all of them again, which are sent in pieces
 REMEMBERED = 60
 SHORT_ID_LENGTH = 12
 
@@ -195,6 +196,8 @@ class Feed:
         if told is None or (told.run, told.gathering) != (now.run, now.gathering):
             return [_message("gathered", "")]
         changed = self._cards.since(told.revision)
+        if len(changed) > CARDS_AT_ONCE:
+            return [_message("gathered", "")]
         return [_message("cards", json.dumps([[card.view.address, card.html] for card in changed]))] if changed else []
 
 

@@ -268,6 +268,23 @@ async def test_live() -> None:
                 await asyncio.sleep(0.01)
 
 
+async def test_many_cards() -> None:
+    """A page of which most cards have changed is told to read all of them, once."""
+    scene = Scene(100)
+    app = page.build(scene.cluster)
+    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+        place = re.search(r'data-place="([^"]+)"', await text_of(client, "/"))
+        assert place is not None
+        async with messages(client, place[1]) as each:
+            await until(each, "tile", "overview")
+            for engine in scene.engines:
+                scene.put(engine, f"on-{engine.name}")
+            assert "data-node" not in await until(each, "", "gathered")
+            scene.drop(scene.engines[0], next(iter(scene.engines[0].containers.values())))
+            cards = json.loads((await until(each, "", "cards")).rpartition("</dl>")[2].strip())
+            assert [address for address, _ in cards] == ["10.0.0.1:2375"]
+
+
 async def test_burst() -> None:
     """Of a thousand events at once the last are told, and how many there were besides."""
     scene = Scene(1)

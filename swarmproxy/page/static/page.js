@@ -40,15 +40,17 @@ function tellTimes(root) {
 
 // -- replacing without taking away what somebody is at
 
-function replace(target, content) {
-  const open = new Set([...target.querySelectorAll("details[open]")].map((each) => each.dataset.keep));
+function keeping(old, content, put) {
+  const open = new Set([...old.querySelectorAll("details[open]")].map((each) => each.dataset.keep));
   const holder = document.activeElement?.closest?.("[data-keep]");
-  const focused = holder && target.contains(holder) ? holder.dataset.keep : null;
+  const focused = holder && old.contains(holder) ? holder.dataset.keep : null;
   for (const each of content.querySelectorAll("details")) if (open.has(each.dataset.keep)) each.open = true;
   const found = focused && [...content.querySelectorAll("[data-keep]")].find((each) => each.dataset.keep === focused);
-  target.replaceWith !== undefined && target.id ? target.replaceChildren(content) : target.replaceWith(content);
+  put(content);
   if (found) (found.tagName === "DETAILS" ? found.querySelector("summary") : found).focus({ preventScroll: true });
 }
+const fill = (target, content) => keeping(target, content, (made) => target.replaceChildren(made));
+const exchange = (old, content) => keeping(old, content, (made) => old.replaceWith(made));
 
 // -- the part of a page that is searched, sorted and turned
 
@@ -63,7 +65,7 @@ async function show(query) {
     const answer = await fetch(form.dataset.part + query, { signal: mine.signal });
     if (!answer.ok) return;
     const html = await answer.text();
-    if (html !== shown) replace(part, made(html));
+    if (html !== shown) fill(part, made(html));
     shown = html;
   } catch (error) {
     if (error.name !== "AbortError" && !(error instanceof TypeError)) throw error; // gone: the stream says so
@@ -149,7 +151,7 @@ function redraw(cards) {
   const changed = new Map(cards);
   for (const each of part.querySelectorAll(".node")) {
     const html = changed.get(each.dataset.node);
-    if (html !== undefined) replace(each, made(html));
+    if (html !== undefined) exchange(each, made(html));
   }
 }
 
@@ -170,7 +172,7 @@ function follow() {
     say("lost", "Reconnecting");
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000); // refused, and not merely cut off
   });
-  on("overview", (html) => replace(byId("overview"), made(html)));
+  on("overview", (html) => fill(byId("overview"), made(html)));
   on("happened", happened);
   on("cards", (text) => redraw(JSON.parse(text)));
   on("gathered", () => { if (part && !part.dataset.follows) refreshSoon(); });
