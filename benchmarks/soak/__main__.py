@@ -107,7 +107,7 @@ def write_docs(text: str, drawing: str, *, docs: Path = DOCS) -> None:
 @click.option("--requests", default=1_000_000, show_default=True, help="How many in all.")
 @click.option("--events", default=200_000, show_default=True, help="How many the engines tell.")
 @click.option("--streams", default=10_000, show_default=True, help="How many are opened and closed.")
-@click.option("--rounds", default=200, show_default=True, help="After each of which is looked.")
+@click.option("--rounds", default=100, show_default=True, help="After each of which is looked.")
 @click.option("--engines", default=10, show_default=True)
 @click.option("--containers", default=20, show_default=True, help="On each engine.")
 @click.option("--tolerance", default=1.0, help="Of short runs, in which it is hardly warm: what may be more.")

@@ -12,10 +12,10 @@ import msgspec
 from benchmarks.plot import draw_linear
 from benchmarks.processes import Child
 
-STEADY_S = 0.2
-STEADY_DEADLINE_S = 10.0
-ANSWER_DEADLINE_S = 10.0
-_TASKS = re.compile(rb"^swarmproxy_tasks ([0-9.]+)$", re.MULTILINE)
+STEADY_S = 0.3
+STEADY_DEADLINE_S = 30.0
+ANSWER_DEADLINE_S = 30.0
+_PLAIN = re.compile(rb"^(swarmproxy_\w+) ([0-9.e+-]+)$", re.MULTILINE)
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,30 +43,34 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take(child: Child, metrics_port: int, requests: int) -> Sample:
-    """Return a sample, once the number of descriptors stands still: connections take a moment to be closed."""
+    """Return a sample, once no stream is open and nothing changes: what is closed takes a moment to be gone."""
     end = time.monotonic() + STEADY_DEADLINE_S
     directory = Path(f"/proc/{child.process.pid}")
-    before, descriptors = -1, count(directory / "fd")
-    while before != descriptors and time.monotonic() < end:
+    before = None
+    while True:
+        metrics = read_metrics(metrics_port)
+        now = (count(directory / "fd"), int(metrics["swarmproxy_tasks"]))
+        if (now == before and not metrics["swarmproxy_streams_open"]) or time.monotonic() > end:
+            break
+        before = now
         time.sleep(STEADY_S)
-        before, descriptors = descriptors, count(directory / "fd")
     return Sample(
         requests=requests,
         memory_mib=child.memory_kib() / 1024,
-        descriptors=descriptors,
-        tasks=read_tasks(metrics_port),
+        descriptors=now[0],
+        tasks=now[1],
         threads=count(directory / "task"),
         cpu_s=child.cpu_s(),
     )
 
 
-def read_tasks(port: int) -> int:
-    """Return how many tasks the manager's loop has, by its own account. Raises OSError."""
+def read_metrics(port: int) -> dict[str, float]:
+    """Return those of the manager's metrics that have no labels. Raises OSError."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_DEADLINE_S)
     with contextlib.closing(connection):
         connection.request("GET", "/metrics")
-        found = _TASKS.search(connection.getresponse().read())
-    return int(float(found[1])) if found else 0
+        found = _PLAIN.findall(connection.getresponse().read())
+    return {name.decode(): float(value) for name, value in found}
 
 
 def count(directory: Path) -> int:
