@@ -120,6 +120,8 @@ class Faults:
                 manager.kill()
                 return lambda: restart(manager)
             case Kind.MANAGER_END:
+                # Before it serves it is not there to take its leave, and the signal just ends it.
+                manager.wait_until(lambda: role_of(manager)[0], "a manager that can be told to end")
                 os.kill(manager.pid, signal.SIGTERM)
                 return lambda: self._restart_ended(manager)
             case Kind.MANAGER_FROZEN:
@@ -144,7 +146,8 @@ class Faults:
     def _thaw(self, manager: Manager) -> None:
         """Let a manager go on that was asked meanwhile whether it leads: it may not, if another does."""
         with contextlib.closing(manager.connect()) as connection:
-            connection.request("GET", "/info")  # its machine's kernel takes that
+            with contextlib.suppress(OSError):  # it may not even listen yet
+                connection.request("GET", "/info")
             others = [each for each in self._stand.managers if each is not manager]
             leading = [each for each in others if role_of(each, timeout_s=1)[0] == "primary"]
             os.kill(manager.pid, signal.SIGCONT)
