@@ -1,17 +1,19 @@
 """A request of Docker's swarm mode on its way to a manager of the members' swarm: the leader if it is there."""
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from urllib.parse import quote
 
 from swarmproxy.api.forwarded import SOON_S
 from swarmproxy.cluster.asking import unreachable, versioned
 from swarmproxy.cluster.swarms import READS, Leaderless, Swarms, patience, refused_by_manager
+from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineUnreachable, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version
 from swarmproxy.wire.holding import Held
 from swarmproxy.wire.relay import Exchange, RelayOptions
 
+_SHOWN_IN_INFO = ("/swarm/", "/nodes/")
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """Swarm mode keeps no object over 1 MiB: configs are the largest, and are sent in base64."""
 
@@ -55,5 +57,13 @@ async def forward_to_manager(
                     engine.note_success()
                 if not reads:
                     swarms.changed()
+                    await _read_anew(engine, path)
                 return True
-    raise failure
+    raise swarms.verdict(failure)
+
+
+async def _read_anew(engine: Engine, path: str) -> None:
+    """Have a manager say again what it tells of the swarm in `docker info`, if that may have changed."""
+    if path.startswith(_SHOWN_IN_INFO):
+        with suppress(SwarmError):  # the next regular look makes up for it
+            await engine.refresh_specs()

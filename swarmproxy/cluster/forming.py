@@ -182,11 +182,12 @@ class Forming:
         newcomers = [each for each in self._cluster.healthy() if _is_free(each) and self._may_join(each)]
         parted = self._parting.due()
         now = asyncio.get_running_loop().time()
-        if self._is_short(swarm) or newcomers or now >= self._list_at:
+        is_short = self._is_short(swarm)
+        if is_short or newcomers or now >= self._list_at:
             nodes = await list_nodes(swarms)
             self._list_at = now + max(self._after_s, LOOK_S)
             await self._have_strays_leave(swarm, {node.id for node in nodes}, now)
-            made = self._to_be_managers(nodes, swarm, newcomers)
+            made = self._to_be_managers(nodes, swarm, newcomers) if is_short or newcomers else []
             if newcomers:
                 await self._join(newcomers, made, nodes, await read_tokens(swarms))
             await self._promote([each for each in made if each not in newcomers], nodes)

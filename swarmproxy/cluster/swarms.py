@@ -35,6 +35,10 @@ ONLY_WORKERS = (
     "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. "
     "Please run this command on a manager node or promote the current node to a manager."
 )
+NO_LEADER = (
+    "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the "
+    "managers are online."
+)
 INACTIVE_INFO = b'{"LocalNodeState":"inactive","ControlAvailable":false,"Error":"","RemoteManagers":null}'
 ELECTION_S = 25.0
 """How long the managers of a swarm may be without a leader: they elect one within 20 s if most of them are there."""
@@ -241,7 +245,17 @@ class Swarms:
                     return answer
                 if not reads and not failure.is_without_effect:
                     break
-        raise failure
+        raise self.verdict(failure)
+
+    def verdict(self, failure: SwarmError) -> SwarmError:
+        """Return what to tell a client whose request all managers left unanswered, so that `attempts` ended.
+
+        Several are silent when they have lost their quorum, and say why only later.
+        """
+        parts = filter(None, map(part_of, self.the_one().managers))
+        if isinstance(failure, EngineUnreachable) and max((len(part.managers) for part in parts), default=0) > 1:
+            return Leaderless(NO_LEADER, is_without_effect=False)
+        return failure
 
 
 class Leaderless(EngineError):

@@ -4,12 +4,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
-from swarmproxy.cluster.swarms import ONLY_WORKERS
+from swarmproxy.cluster.swarms import NO_LEADER, ONLY_WORKERS
 from tests.api.image_front import Front, front
 from tests.cluster.image_daemon import ImageDaemon, lose
 from tests.engine.harness import eventually
@@ -126,6 +127,12 @@ async def test_no_quorum() -> None:
         assert said(await manager.client.get("/services")) == (503, LEADERLESS)
         assert said(await manager.post("/services/create", content=b"{}")) == (503, LEADERLESS)
         assert takers(daemons, "POST /services/create") == [1, 0, 0]
+        daemons[0].hangs.add("/services")
+        async with asyncio.TaskGroup() as tasks:
+            asked = tasks.create_task(manager.client.get("/services"))
+            await eventually(lambda: daemons[0].asked("GET /services") == 2)
+            daemons[0].reset()
+        assert said(asked.result()) == (503, NO_LEADER)  # it is silent as long as it waits for the others
         await lose(manager.cluster, daemons[0])
         assert said(await manager.client.get("/services")) == (
             503,
@@ -152,6 +159,21 @@ async def test_own_refusals_pass(status: int, message: str) -> None:
         daemons[0].answers["/services/create"] = status, refusal(message)
         assert said(await manager.post("/services/create", content=b"{}")) == (status, message)
         assert takers(daemons, "POST /services/create") == [1, 0, 0]
+
+
+async def test_info_after_a_change() -> None:
+    """What a client changes of a swarm or of its nodes is in info as soon as the manager has been read again."""
+    async with swarm() as (manager, daemons):
+
+        def says(nodes: int) -> bool:
+            return bool(json.loads(manager.cluster.swarms.info())["Nodes"] == nodes)
+
+        for path, nodes in (("/swarm/update", 4), ("/nodes/n3/update", 5)):
+            part = daemons[0].info_fields["Swarm"]
+            daemons[0].info_fields["Swarm"] = {**part, "Nodes": nodes}
+            daemons[0].answers[path] = 200, b""
+            assert (await manager.post(f"{path}?version=1", content=b"{}")).status_code == 200
+            await eventually(partial(says, nodes))
 
 
 async def test_only_workers() -> None:
