@@ -182,4 +182,6 @@ async def let_go(engines: Sequence[Engine]) -> Outcome[None]:
     for engine, error in outcome.failed:
         log.warning("node cannot leave the swarm", extra={"engine": engine.name, "error": str(error)})
     await read_anew(engines)
+    # The networks of the swarm go with it, without an event.
+    await on_all(engines, lambda engine: engine.refresh_networks(), timeout_s=STEP_S)
     return outcome

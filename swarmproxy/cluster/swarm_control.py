@@ -17,7 +17,7 @@ from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import Conflict, EngineError, NoSwarm, ProtocolViolation
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.members import NOT_JSON
-from swarmproxy.model.swarm import LOCKED, Reserved, reservations
+from swarmproxy.model.swarm import Reserved, reservations
 from swarmproxy.model.swarm_node import JoinTokens, SwarmNode, SwarmTokens, UnlockKey
 from swarmproxy.wire.fetch import Answer
 
@@ -79,7 +79,7 @@ async def unlock(cluster: Cluster, body: bytes) -> None:
 
     Raises NoSwarm or Conflict if none is, and the failure if one does not take it.
     """
-    locked = [each for each in cluster.healthy() if each.facts is not None and each.facts.swarm_state == LOCKED]
+    locked = cluster.swarms.locked()
     if not locked:
         raise Conflict("swarm is not locked") if cluster.swarms.all() else NoSwarm(NO_MANAGER)
     outcome = await on_all(locked, lambda engine: engine.client.unlock_swarm(body), timeout_s=UNLOCK_S)

@@ -16,7 +16,7 @@ from swarmproxy.cluster.operators import Agreement, Availability, NodeRecord
 from swarmproxy.cluster.swarm_control import change_node, list_nodes, list_reservations, read_anew
 from swarmproxy.cluster.swarms import part_of
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import SwarmError
+from swarmproxy.errors import NoSwarm, SwarmError
 from swarmproxy.model.event import Event
 from swarmproxy.model.swarm_node import SwarmNode
 
@@ -55,6 +55,9 @@ class SwarmKeeping:
                 else:
                     self._cluster.nodes.take_reservations({})
                     self._are_services_known = False
+                self._cluster.swarms.trouble("keeping", "")
+            except NoSwarm:  # it has ended meanwhile
+                wait_s = RETRY_S
                 self._cluster.swarms.trouble("keeping", "")
             except SwarmError as error:
                 wait_s = RETRY_S

@@ -19,7 +19,7 @@ from swarmproxy.errors import Conflict, EngineError, EngineUnreachable, NoSwarm,
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.event import Event
 from swarmproxy.model.info import natural_key
-from swarmproxy.model.swarm import SwarmPart, is_leaderless, is_without_effect
+from swarmproxy.model.swarm import LOCKED, SwarmPart, is_leaderless, is_without_effect
 from swarmproxy.wire.fetch import Answer
 
 log = logging.getLogger("swarmproxy.cluster")
@@ -74,6 +74,7 @@ class Swarms:
     on_event: list[Callable[[Event], None]] = field(default_factory=list)
     _leader: str = ""  # the node ID of the last leader that we heard of
     _known: list[Swarm] | None = None
+    _locked: list[Engine] | None = None
     _troubles: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -84,7 +85,21 @@ class Swarms:
         return b"active/manager" if any(swarm.managers for swarm in self.all()) else b"active/worker"
 
     def info(self) -> bytes:
-        """Return the `Swarm` of `/info`, as JSON: what the leader says of itself, or another one if it is silent."""
+        """Return the `Swarm` of `/info`, as JSON: what the leader says of itself, or another one if it is silent.
+
+        While a member waits for the key the state is that it is locked: the docker client unlocks nothing else.
+        """
+        if self.mode == "off":
+            return INACTIVE_INFO
+        shown = self._info()
+        locked = self.locked()
+        if not locked:
+            return shown
+        names = ", ".join(engine.name for engine in locked)
+        said = {"LocalNodeState": LOCKED, "Error": f"nodes that wait for `docker swarm unlock`: {names}"}
+        return msgspec.json.encode({**msgspec.json.decode(shown, type=dict[str, msgspec.Raw]), **said})
+
+    def _info(self) -> bytes:
         if self.is_used:
             try:
                 swarm = self.the_one()
@@ -100,7 +115,7 @@ class Swarms:
 
     def changed(self) -> None:
         """Take note that the part of a member is another one, or that members came or went."""
-        self._known = None
+        self._known = self._locked = None
         for tell in self.on_change:
             tell()
 
@@ -120,6 +135,14 @@ class Swarms:
         if self._known is None:
             self._known = _grouped(self.engines())
         return self._known
+
+    def locked(self) -> list[Engine]:
+        """Return the members that answer, and cannot take part in their swarm before they are given its key."""
+        if self._locked is None:
+            self._locked = [
+                engine for engine in self.engines() if engine.facts is not None and engine.facts.swarm_state == LOCKED
+            ]
+        return [engine for engine in self._locked if engine.state is State.HEALTHY]
 
     def of(self, engine: Engine) -> Swarm | None:
         """Return the swarm that `engine` is in."""

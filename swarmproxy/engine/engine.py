@@ -367,7 +367,7 @@ class Engine:
         self.client.api_version = identity.api_version
         self._inventory.resize(identity.facts.cpus)
         self._inventory.touch()
-        if (before.swarm if before is not None else None) != identity.facts.swarm:
+        if before is None or before.standing != identity.facts.standing:
             self.on_swarm()
         if self._follower is not None:
             self._follower.set_clock(identity.clock)

@@ -58,6 +58,11 @@ class Facts:
     info: bytes = b"{}"  # the body of its /info
     version: bytes = b"{}"  # the body of its /version
 
+    @property
+    def standing(self) -> tuple[str, SwarmPart | None]:
+        """What it is to swarm mode."""
+        return self.swarm_state, self.swarm
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:

@@ -12,7 +12,7 @@ import pytest
 
 from swarmproxy.cluster.swarms import NO_LEADER, ONLY_WORKERS
 from tests.api.image_front import Front, front
-from tests.cluster.image_daemon import ImageDaemon, lose
+from tests.cluster.image_daemon import ImageDaemon, engine_of, lose
 from tests.engine.harness import eventually
 
 LEADERLESS = "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers"
@@ -174,6 +174,22 @@ async def test_info_after_a_change() -> None:
             daemons[0].answers[path] = 200, b""
             assert (await manager.post(f"{path}?version=1", content=b"{}")).status_code == 200
             await eventually(partial(says, nodes))
+
+
+async def test_locked() -> None:
+    """While a manager waits for its key, info says so, as clients want it before they unlock; then it does not."""
+    async with swarm() as (manager, daemons):
+        third = engine_of(manager.cluster, daemons[2])
+        was = daemons[2].info_fields["Swarm"]
+        daemons[2].info_fields["Swarm"] = {"NodeID": "n3", "LocalNodeState": "locked", "ControlAvailable": False}
+        await third.refresh_specs()
+        shown = (await manager.client.get("/info")).json()["Swarm"]
+        assert (shown["LocalNodeState"], shown["ControlAvailable"], shown["NodeID"]) == ("locked", True, "n1")
+        assert shown["Error"] == "nodes that wait for `docker swarm unlock`: node-3"
+        assert manager.cluster.swarms.locked() == [third]
+        daemons[2].info_fields["Swarm"] = was
+        await third.refresh_specs()
+        assert (await manager.client.get("/info")).json()["Swarm"]["LocalNodeState"] == "active"
 
 
 async def test_only_workers() -> None:

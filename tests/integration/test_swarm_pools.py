@@ -183,4 +183,5 @@ def test_from_init_to_leave(pool: Swarm, tmp_path: Path) -> None:
     pool.until(lambda: not pool("ps", "-q"), "an empty pool")
     pool("swarm", "leave", "--force")
     assert list(map(part, pool.engines)) == ["inactive"] * 3
+    pool.until(lambda: not pool("network", "ls", "--filter", "driver=overlay", "-q"), "none of its networks")
     assert "This node is not a swarm manager" in pool.tried("node", "ls").stderr
