@@ -19,6 +19,7 @@ from swarmproxy.cli.explain import explain
 from swarmproxy.cli.goflags import TwoForms
 from swarmproxy.cli.hub import hub
 from swarmproxy.cli.manage import manage
+from swarmproxy.cli.manual import manual
 from swarmproxy.cli.members import create, join, list_entries
 from swarmproxy.cli.node import node
 from swarmproxy.cli.options import Globals, flag, text
@@ -65,7 +66,20 @@ app = GoGroup(
         callback_flag("--version", "-v", callback=_show_version, usage="print the version"),
     ],
 )
-for command in (create, list_entries, manage, join, hub, node, rebalance, explain, policy, environment, completion):
+for command in (
+    create,
+    list_entries,
+    manage,
+    join,
+    hub,
+    node,
+    rebalance,
+    explain,
+    policy,
+    environment,
+    completion,
+    manual,
+):
     app.add_command(command)
 
 

@@ -64,7 +64,7 @@ class GoCommand(click.Command):
         formatter.write(f"\n{self.help}\n")
         if self.discovery:
             formatter.write(f"\nArguments:\n{columns(_DISCOVERY)}")
-        formatter.write(f"\nOptions:\n{columns([_row(option) for option in _options(self, ctx)])}")
+        formatter.write(f"\nOptions:\n{columns(rows_of(self, ctx))}")
         if self.notes:
             formatter.write(f"\n{columns(self.notes)}")
 
@@ -109,7 +109,7 @@ class GoGroup(click.Group):
         formatter.write(f"Usage: {ctx.command_path} [OPTIONS] COMMAND [arg...]\n\n{self.help}\n")
         if ctx.parent is None:
             formatter.write(f"\nVersion: {version()}\n")
-        formatter.write(f"\nOptions:\n{columns([_row(option) for option in _options(self, ctx)])}")
+        formatter.write(f"\nOptions:\n{columns(rows_of(self, ctx))}")
         rows = [
             (", ".join(filter(None, (name, getattr(command, "alias", "")))), command.help or "")
             for name, command in self.commands.items()
@@ -161,8 +161,9 @@ def _row(option: click.Option) -> tuple[str, str]:
     return spellings, f"{usage} [${option.envvar}]" if isinstance(option.envvar, str) else usage
 
 
-def _options(command: click.Command, ctx: click.Context) -> list[click.Option]:
-    return [param for param in command.get_params(ctx) if isinstance(param, click.Option)]
+def rows_of(command: click.Command, ctx: click.Context) -> list[tuple[str, str]]:
+    """Return the flags of `command`, each with what it is for."""
+    return [_row(param) for param in command.get_params(ctx) if isinstance(param, click.Option)]
 
 
 def program(ctx: click.Context) -> str:
