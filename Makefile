@@ -8,7 +8,7 @@ PACKAGES := tests/hosts/packages.sh
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test fast chaos lint format bench bench-large bench-scheduling bench-check fuzz soak page-pictures clean engines
+.PHONY: help demo demo-stop test fast chaos lint format bench bench-large bench-scheduling bench-check fuzz soak page-pictures dist man audit clean engines
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -20,10 +20,11 @@ demo-stop: ## end the demo; nothing of it stays
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m tests.hosts.demo down; fi
 
 test: $(VENV)/ready ## run everything: lint, and all tests in groups side by side (root)
-	@$(PACKAGES) engines stores image browser chaos
+	@$(PACKAGES) engines stores image browser chaos deploy
 	@$(PYTHON) -m tests.run
 
 fast: lint ## run lint and the tests that need no engines, stores or browser
+	@$(PACKAGES) deploy
 	@$(PYTHON) -m pytest -q -m "not engines and not image and not stores and not browser and not chaos"
 
 chaos: $(VENV)/ready ## let faults befall real engines, managers and a store: make chaos SECONDS=600 SEED=1 STORE=etcd (root)
@@ -34,7 +35,7 @@ lint: $(VENV)/ready ## check style and types
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m mypy tests benchmarks container
+	@$(PYTHON) -m mypy tests benchmarks container deploy
 
 format: $(VENV)/ready ## rewrite the code as the linter wants it
 	@$(PYTHON) -m ruff check --fix .
@@ -66,6 +67,18 @@ soak: $(VENV)/ready ## load one manager with a million requests, and see that it
 page-pictures: $(VENV)/ready ## take the pictures of the cluster page in docs/ anew
 	@$(PACKAGES) browser
 	@$(PYTHON) -m tests.page.pictures
+
+dist: $(VENV)/ready ## make what is shipped, in dist/: sdist, wheel, manual page and bill of materials
+	@$(PYTHON) -m deploy.ship
+
+man: $(VENV)/ready ## make the manual page, in dist/
+	@mkdir -p dist
+	@$(VENV)/bin/swarmproxy manual >dist/swarmproxy.1
+	@echo "man dist/swarmproxy.1"
+
+audit: $(VENV)/ready ## ask the vulnerability service of the Python package index about all that is installed (network)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
+	@$(PYTHON) -m pip_audit --strict --skip-editable
 
 clean: demo-stop ## remove what was built, fetched and cached
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist /var/cache/swarmproxy-tests

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what this machine lacks of: packages.sh python|engines|stores|image|browser|chaos|benchmarks...
+# Install what this machine lacks of: packages.sh python|engines|stores|image|deploy|browser|chaos|benchmarks...
 # Debian 12 or later, as root. Says nothing and needs no network when all is there.
 set -eu
 
@@ -36,6 +36,10 @@ for kind in "$@"; do
         ;;
     chaos) # a clock of its own for each manager
         want libfaketime sh -c 'ls /usr/lib/*/faketime/libfaketimeMT.so.1'
+        ;;
+    deploy) # what reads units and the manual page
+        want systemd systemd-analyze --version
+        want groff-base groff --version
         ;;
     image) # what its base is made with
         want debootstrap debootstrap --version

@@ -1,9 +1,10 @@
 """Our container image: built on a real engine, and run there as a container that manages two engines."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -164,7 +165,16 @@ def test_context(hosts: list[Engine], image: str, context: Path) -> None:
     """Of a checkout, the build gets what it needs and nothing else."""
     build(hosts[0], context, "--target", "build", "--tag", "stage:build")
     listed = hosts[0].docker("run", "--rm", "stage:build", "ls", "-A", "/src").stdout.split()
-    wanted = {"swarmproxy", "discovery", "container", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"}
+    wanted = {
+        "swarmproxy",
+        "discovery",
+        "container",
+        "deploy",
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+    }
     assert set(listed) == wanted | {"wheels"}
 
 
@@ -270,3 +280,41 @@ def test_health_without_a_listener(start_proxy: StartProxy) -> None:
     assert proxy.wait_for_health("healthy") == ""
     proxy.host.docker("exec", "-d", proxy.name, "sh", "-c", "sleep 1d; exit", "swarmproxy", "manage")
     assert proxy.wait_for_health("unhealthy") == "manage: listens on nothing\n"
+
+
+# A group of it
+
+COMPOSE = base_image.REPOSITORY / "deploy" / "compose" / "compose.yaml"
+ASK = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:2375/info').read().decode())"
+
+
+def test_compose(hosts: list[Engine], image: str, tmp_path: Path) -> None:
+    """The Compose file makes three managers over three etcd, which see a node that joins, and survive their leader."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nCOPY etcd /usr/bin/etcd\n")
+    shutil.copy("/usr/bin/etcd", tmp_path)
+    hosts[0].docker("build", "-t", "etcd:local", str(tmp_path))
+    given = (("ETCD_IMAGE", "etcd:local"), ("SWARMPROXY_IMAGE", image), ("NODE", hosts[1].own_address))
+    tool = replace(cli("28"), variables=given)
+
+    def compose(*arguments: str) -> None:
+        hosts[0].docker("compose", "-f", str(COMPOSE), *arguments, with_cli=tool, timeout_s=120)
+
+    def info(number: int) -> dict[str, str]:
+        asked = hosts[0].docker("exec", f"swarmproxy-manager-{number}-1", "python3", "-c", ASK, check=False)
+        return dict(json.loads(asked.stdout)["SystemStatus"]) if asked.code == 0 else {}
+
+    def roles(*numbers: int) -> list[str]:
+        return sorted(found["Role"] for number in numbers if (found := info(number)).get("Nodes") == "1")
+
+    try:
+        compose("up", "-d")
+        wait_until(lambda: roles(1, 2, 3) == ["primary", "replica", "replica"], "a leader and two others")
+        leader = next(number for number in (1, 2, 3) if info(number)["Role"] == "primary")
+        compose("stop", f"manager-{leader}", "etcd-1")
+        left = {1, 2, 3} - {leader}
+        wait_until(lambda: roles(*left) == ["primary", "replica"], "another leader, by two etcd of three")
+    finally:
+        compose("logs")
+        compose("down", "--volumes")
+        for host in hosts:
+            host.empty()

@@ -1,0 +1,1 @@
+"""What it takes to ship swarmproxy, and to run it as a service or a group."""
