@@ -16,6 +16,7 @@ from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.index import Located
 from swarmproxy.cluster.listing import listed
 from swarmproxy.cluster.placement import CreateRequest, Placement
+from swarmproxy.engine.client import Created
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.filters import parse_filters
@@ -130,15 +131,21 @@ def inspection(name: str, request: Request) -> Question:
 @router.post("/containers/{name:path}/exec")
 async def create_exec(name: str, request: Request) -> Response:
     """Make an exec instance and remember which engine runs it."""
+    return await reply_to(new_exec(name, request, await body_bytes(request)), request)
+
+
+def new_exec(name: str, request: Request, body: bytes) -> Question:
+    """Return what `create_exec` asks the container's engine. Raises as `Cluster.find`."""
     cluster = cluster_of(request)
     located = cluster.find(name)
-    note_node(request, located.engine)
-    body = await body_bytes(request)
-    path = f"/containers/{located.container.id}/exec"
-    answer = await ask(located.engine, version_of(request), "POST", path, body=body)
-    if answer.status == 201:
-        cluster.execs.note(msgspec.json.decode(answer.body)["Id"], located.engine)
-    return passed_on(answer)
+
+    def reply(answer: Answer) -> Response:
+        if answer.status == 201:
+            created = located.engine.client.decode(answer.body, Created, "/containers/{id}/exec")
+            cluster.execs.note(created.id, located.engine)
+        return passed_on(answer)
+
+    return Question(located.engine, f"/containers/{located.container.id}/exec", reply, method="POST", body=body)
 
 
 @router.post("/containers/{name:path}/rename")

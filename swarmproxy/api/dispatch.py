@@ -17,9 +17,9 @@ from swarmproxy.api.forwarded import match
 from swarmproxy.api.forwarding import Forwarder, exchange_of
 from swarmproxy.api.kinds import OTHER, kind_of
 from swarmproxy.api.often import Endpoint, at_once_for, endpoint_for
-from swarmproxy.api.questions import Question
+from swarmproxy.api.questions import Question, ask_at_once
 from swarmproxy.api.requests import error_reply
-from swarmproxy.cluster.asking import ASK_TIMEOUT_S, unreachable, versioned
+from swarmproxy.cluster.asking import unreachable
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.placement import Placement
 from swarmproxy.errors import EngineUnreachable, Exhausted, NoNodeFits, NoSwarm, NotSupported, SwarmError, Unavailable
@@ -152,7 +152,7 @@ class Dispatch:
         )
 
     def at_once(self, exchange: Exchange) -> bool:
-        """Answer or forward a request without body if there is nothing to wait for; else return False: it is called.
+        """Answer or forward a request, if there is nothing to wait for; else return False: it is called.
 
         What is wrong with the request, or with the engine, is left to the call.
         """
@@ -167,7 +167,7 @@ class Dispatch:
             found = match(method, path)
             if found is None:
                 return self._answer_at_once(exchange, method, version, path)
-            if version is not None and version < found[0].as_it_is_from:
+            if exchange.request.has_body or (version is not None and version < found[0].as_it_is_from):
                 return False
             return self._forwarder.forward_at_once(exchange, version or self._cluster.api_version(), query, *found)
         except SwarmError:
@@ -176,7 +176,7 @@ class Dispatch:
     def _answer_at_once(self, exchange: Exchange, method: str, version: Version | None, path: str) -> bool:
         """Have one of our own functions answer, as `_answer_with` does. Whatever it raises is left to the call."""
         find = at_once_for(method, path)
-        if find is None:
+        if find is None or (exchange.request.has_body and method != "POST"):
             return False
         version = version or self._cluster.api_version()
         scope = {**exchange.scope(_OF_NO_MATTER), "path": path, "app": self._inner, "state": {"version": version}}
@@ -198,21 +198,27 @@ class Dispatch:
             question.engine.note_success()
             try:
                 said = question.reply(answer)
+            except SwarmError as error:
+                self._refuse_at_once(exchange, scope, error)
             except Exception:  # noqa: BLE001  asked once more, it happens where it is looked after
                 exchange.connection.ask_application(exchange)
-                return
-            if not self._give_at_once(exchange, said):
-                exchange.connection.ask_application(exchange)
+            else:
+                self._give_at_once(exchange, said)
 
-        target = versioned(question.engine, version, question.path)
-        return exchange.ask_at_once(question.engine.pool, target, reply, timeout_s=ASK_TIMEOUT_S)
+        return ask_at_once(question, exchange, version, reply)
 
     def _give_at_once(self, exchange: Exchange, response: Response) -> bool:
-        """Answer with `response`; return False if its head is an unusual one."""
-        lines = self._lines(response, exchange.request.fields.headers)
-        if lines is not None:
-            exchange.answer_at_once(response.status_code, lines, bytes(response.body))
-        return lines is not None
+        """Answer with `response`; return False if it is not whole."""
+        if type(response) is not Response:
+            return False
+        asked_with = exchange.request.fields.headers
+        lines = self._lines(response, asked_with)
+        if lines is None:
+            headers = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
+            headers += self._daemon_headers(self._cluster.api_version(user_agent_in(asked_with)))
+            lines = b"".join(b"%s: %s\r\n" % pair for pair in headers)
+        exchange.answer_at_once(response.status_code, lines, bytes(response.body))
+        return True
 
     def _refuse_at_once(self, exchange: Exchange, scope: Message, error: SwarmError) -> None:
         log_refusal(scope, error)

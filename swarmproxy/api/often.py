@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import Request, Response
 
 from swarmproxy.api import containers, networks, system
+from swarmproxy.api.forwarding import exchange_of
 from swarmproxy.api.questions import Question
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -35,6 +36,7 @@ _AT_ONCE: dict[tuple[str, str], AtOnce] = {
 }
 _AT_ONCE_OF_CONTAINERS: dict[tuple[str, str], Callable[[str, Request], Question]] = {
     ("GET", "json"): containers.inspection,
+    ("POST", "exec"): lambda name, request: containers.new_exec(name, request, exchange_of(request.scope).whole_body()),
 }
 
 

@@ -47,6 +47,11 @@ async def reach(engine: Engine) -> None:
             await engine.client.ping()
 
 
+def json_headers(body: bytes) -> Headers:
+    """Return what tells of a body that is JSON, if there is one."""
+    return _JSON if body else ()
+
+
 async def ask(
     engine: Engine,
     version: Version,
@@ -61,10 +66,9 @@ async def ask(
     Raises EngineUnreachable, soon if the engine is known to be silent.
     """
     await reach(engine)
-    headers: Headers = _JSON if body else ()
     target = versioned(engine, version, path)
     try:
-        answer = await fetch(engine.pool, method, target, headers=headers, body=body, timeout_s=timeout_s)
+        answer = await fetch(engine.pool, method, target, headers=json_headers(body), body=body, timeout_s=timeout_s)
     except EngineUnreachable as error:
         raise unreachable(engine, error) from error
     engine.note_success()

@@ -256,7 +256,7 @@ class ServerProtocol(Clocks):
             return
         if self._state is _State.BODY:
             self._wait_for_body()
-        shortcut = self._shortcut if not (request.has_body or self.write_paused) else None
+        shortcut = self._shortcut if exchange.body_complete and not self.write_paused else None
         if shortcut is None or not shortcut(exchange):
             self.ask_application(exchange)
 

@@ -24,7 +24,7 @@ DEFAULT = RelayOptions()
 MAX_UPGRADE_BODY_BYTES = 1024 * 1024
 MAX_ADAPTED_BYTES = 64 * 1024 * 1024
 Shortcut = Callable[["Exchange"], bool]
-"""Answers a request without body at once, by `relay_at_once`, `ask_at_once` or `answer_at_once` of its exchange.
+"""Answers a request whose body, if it has one, is there: at once, by what its exchange has for that.
 
 Or returns False: the application answers.
 """
@@ -147,15 +147,24 @@ class Exchange(AsgiExchange):
             self.connection.ask_application(self)
 
     def ask_at_once(
-        self, pool: Pool, target: str, then: Callable[[Answer | EngineUnreachable], None], *, timeout_s: float
+        self,
+        pool: Pool,
+        method: str,
+        target: str,
+        then: Callable[[Answer | EngineUnreachable], None],
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        timeout_s: float,
     ) -> bool:
-        """GET from the engine of `pool` what our own answer is to be made of; return whether that is on its way.
+        """Ask the engine of `pool` for what our own answer is to be made of; return whether that is on its way.
 
         It is if a connection waits; it costs no task. `then` gets what `fetch` would return or raise, and answers at
         once, unless the client is gone. If the engine ends a connection that it kept, the application is asked after
-        all.
+        all, for what can be asked for twice.
         """
-        connection = pool.take_idle()
+        again = method in ("GET", "HEAD")
+        connection = pool.take_idle(only_once=not again)
         if connection is None:
             return False
 
@@ -166,13 +175,13 @@ class Exchange(AsgiExchange):
                 then(Answer(whole.head.status, whole.headers, whole.body))
             elif asking.is_late:
                 then(EngineUnreachable(f"engine {pool.address} did not answer within {timeout_s:g} s"))
-            elif asking.is_amid_answer:
+            elif asking.is_amid_answer or not again:
                 then(asking.error or EngineUnreachable(f"engine {pool.address} ended its answer"))
             else:
                 self.connection.ask_application(self)
 
         self._asking = Asking(connection, came, timeout_s=timeout_s)
-        connection.transport.write(request_bytes(pool, "GET", target))
+        connection.transport.write(request_bytes(pool, method, target, headers, body))
         self.connection.stay_awake()
         return True
 
@@ -183,6 +192,10 @@ class Exchange(AsgiExchange):
     async def _see_to_the_end(self, *_: object) -> None:
         if self._finished is not None:
             await self._finished
+
+    def whole_body(self) -> bytes:
+        """Return the body of a request that came whole, for who answers at once; whoever else is asked has it too."""
+        return bytes(self._body)
 
     async def read_body(self, max_bytes: int, what: str) -> bytes:
         """Return the whole body, to be passed on in `RelayOptions.body`. Raises TooLarge, which names `what`."""

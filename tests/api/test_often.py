@@ -56,7 +56,7 @@ def test_same_at_once(method: str, path: str) -> None:
         assert isinstance(endpoint, functools.partial)
         assert at_once.args == endpoint.args
     else:
-        assert (at_once is None) is (method == "POST")
+        assert (at_once is None) is (path == "/containers/create")
 
 
 @pytest.mark.parametrize(

@@ -107,11 +107,11 @@ class Proxy:
             exchange.answer_at_once(200, b"", exchange.request.target)
             return True
         if self.question_timeout_s:
-            target = exchange.request.target.decode()
-            return exchange.ask_at_once(
-                self.pool, target, functools.partial(self._answer, exchange), timeout_s=self.question_timeout_s
-            )
-        if self.own is not None or self.options.upgrade or self.options.body is not None:
+            method, target = exchange.request.method.decode(), exchange.request.target.decode()
+            then = functools.partial(self._answer, exchange)
+            body, timeout_s = exchange.whole_body(), self.question_timeout_s
+            return exchange.ask_at_once(self.pool, method, target, then, body=body, timeout_s=timeout_s)
+        if self.own is not None or self.options.upgrade or exchange.request.has_body or self.options.body is not None:
             return False
         return exchange.relay_at_once(self.pool, exchange.request.target, self.options, self._ended)
 

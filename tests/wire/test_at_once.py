@@ -222,6 +222,40 @@ async def test_question_on_a_closed_connection(proxy: Proxy) -> None:
     assert (proxy.asked, proxy.engine.connections) == (2, 2)
 
 
+async def test_question_with_a_body(proxy: Proxy) -> None:
+    """What came with a request can go on to the engine, which is not told twice; what is to come is waited for."""
+    heads: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        heads.append((await peer.request())[0])
+        await peer.send(OK)
+        if proxy.engine.connections == 1:
+            heads.append((await peer.request())[0])
+            await peer.send(OK)
+            heads.append((await peer.request())[0])
+            peer.close()
+        else:
+            await answer_ok(peer)
+
+    proxy.engine.script = script
+    client = await warmed_up(proxy)
+    proxy.question_timeout_s = GUARD_S
+    head = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+    await client.send(head + b"{}")
+    assert (await client.answer())[2] == b"ok, and more"
+    assert b"Content-Length: 2\r\n" in heads[1]
+    await client.send(head + b"{}")
+    status, _, body = await client.answer()
+    assert (status, proxy.asked, proxy.engine.connections) == (500, 1, 1)
+    assert b"closed the connection" in body
+    await client.send(head)
+    async with asyncio.timeout(GUARD_S):
+        while proxy.asked == 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    await client.send(b"{}")
+    assert (await client.answer())[2] == b"ok"
+
+
 @pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"])
 async def test_question_without_answer(proxy: Proxy, begin: bytes) -> None:
     """An answer that does not come in time, or whole, is not waited for once more."""
