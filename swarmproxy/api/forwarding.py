@@ -1,6 +1,6 @@
 """A request on its way to the engine that it belongs to: found, its path rewritten, handed to the wire."""
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote
@@ -22,6 +22,7 @@ from swarmproxy.wire.relay import Exchange, RelayOptions
 
 Scope = MutableMapping[str, Any]
 Effect = Callable[[], None]
+_NO_EFFECTS: Sequence[Effect] = ()
 
 
 def exchange_of(scope: Scope) -> Exchange:
@@ -117,12 +118,14 @@ class Forwarder:
         if route.owner is not Owner.CONTAINER or route.upgrade or (route.subject is not None and query):
             return False
         engine, container_id = self._find(route, name)
-        if engine.state is not State.HEALTHY or not engine.pool.idle:
+        if not route.needs_healthy and engine.state is not State.HEALTHY:
             return False
         target = versioned(engine, version, _path(route, container_id)).encode("ascii")
         if query:
             target += b"?" + query
-        options, effects = self._how(route, engine, container_id)
+        options, effects = self._options.get(route), _NO_EFFECTS
+        if options is None:
+            options, effects = self._how(route, engine, container_id)
         about = exchange.about
         about.route, about.object, about.node = route.kind, name, engine.name
 
@@ -143,7 +146,7 @@ class Forwarder:
         located = (self._cluster.find_on_healthy if route.needs_healthy else self._cluster.find)(name)
         return located.engine, located.container.id
 
-    def _how(self, route: Route, engine: Engine, container_id: str) -> tuple[RelayOptions, list[Effect]]:
+    def _how(self, route: Route, engine: Engine, container_id: str) -> tuple[RelayOptions, Sequence[Effect]]:
         """Return how to relay, and the list in which what is to be done afterwards stands, however it ends."""
         effects: list[Effect] = []
         if not (route.removes or route.changes or route.makes_image):

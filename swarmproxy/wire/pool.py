@@ -3,6 +3,7 @@
 import asyncio
 import select
 import ssl
+from contextlib import suppress
 from typing import cast
 
 from swarmproxy.errors import EngineUnreachable, Exhausted
@@ -12,6 +13,8 @@ from swarmproxy.wire.idle import Idle
 from swarmproxy.wire.sockets import is_unacknowledged, read_left_over, tune
 from swarmproxy.wire.tls import RenewableContext
 from swarmproxy.wire.tls_transport import TlsClientProtocol
+
+PREPARE_S = 1.0
 
 
 class EngineSide:
@@ -278,6 +281,12 @@ class Pool:
             connection.abort()
             raise EngineUnreachable(f"engine {self.address} closed the connection")
         return connection
+
+    async def prepare(self) -> None:
+        """Have a connection wait for the next request, unless that takes long: then who needs it may dial."""
+        with suppress(EngineUnreachable, TimeoutError):
+            async with asyncio.timeout(PREPARE_S):
+                (await self.acquire(fresh=True)).release()
 
     async def reach(self) -> None:
         """Return when a connection waits, so that it is known that the engine takes them. Raises EngineUnreachable."""

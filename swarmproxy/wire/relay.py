@@ -102,6 +102,8 @@ class Exchange(AsgiExchange):
                     forward.pause_writing()
                 if self.connection.write_paused:
                     forward.client_paused()
+                if options.upgrade and not pool.idle:
+                    await pool.prepare()  # a stream keeps its connection, and more requests follow it, as a rule
                 return await done
             except EngineUnreachable:
                 if fresh or not again or forward.began or self.gone:

@@ -301,3 +301,22 @@ async def test_nobody_wants_the_answer(proxy: Proxy) -> None:
     client.reset()
     await asyncio.wait_for(ended.wait(), GUARD_S)
     assert (proxy.asked, proxy.results, proxy.pool.busy) == (1, [], 0)
+
+
+async def test_connection_for_the_next_request(proxy: Proxy) -> None:
+    """While a stream has the only connection to its engine, another is made ready for what follows it."""
+    proxy.options = RelayOptions(upgrade=True)
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        await peer.rest()
+
+    proxy.engine.script = script
+    client = await proxy.connect()
+    await client.send(b"POST /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+    await client.head()
+    async with asyncio.timeout(GUARD_S):
+        while not proxy.pool.idle:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    assert (proxy.pool.busy, proxy.pool.idle) == (1, 1)

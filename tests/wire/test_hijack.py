@@ -250,7 +250,7 @@ async def test_error_before_the_switch(hijack: Proxy, status: int) -> None:
     assert (got, headers["connection"], body) == (status, "close", b'{"message":"x"}')
     assert await client.rest() == b""
     assert await hijack.result() == status
-    assert hijack.engine.connections == 1
+    assert hijack.pool.busy == 0
 
 
 async def test_websocket_is_opaque(hijack: Proxy) -> None:
