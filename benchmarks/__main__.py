@@ -21,7 +21,7 @@ import msgspec
 from benchmarks.certificates import make_certificates
 from benchmarks.changes import measure_membership
 from benchmarks.membership import MEMBERSHIP_ROWS, Samples, membership_table, select_membership_rows
-from benchmarks.report import Ratios, ratios, regressions, table
+from benchmarks.report import Ratios, busy_hint, ratios, regressions, table
 from benchmarks.rows import BENCHES, DIRECT, EXPORT_BYTES, HAPROXY, OTHER, OURS, ROWS, Bench, Row
 from benchmarks.runner import Results, run_all, start_load
 from benchmarks.stand import OUR_MANAGER, OUR_TLS_MANAGER, Plan, StandError, find_haproxy, set_up
@@ -184,6 +184,7 @@ def main(
         raise click.UsageError(f"no row matches {patterns!r}, see --list")
     signal.signal(signal.SIGTERM, end_on_sigterm)
     settings.directory.mkdir(parents=True, exist_ok=True)
+    load = os.getloadavg()[0]
     try:
         described = describe_machine(names if settings.rows else ())
     except StandError as error:
@@ -209,7 +210,8 @@ def main(
     click.echo(f"All figures: {path}")
     if check:
         kept_ratios = read_baseline()
-        failures += regressions(settings.rows, found, kept_ratios)
+        if worse := regressions(settings.rows, found, kept_ratios):
+            failures += [*worse, *filter(None, [busy_hint(load, len(os.sched_getaffinity(0)))])]
         if not kept_ratios:
             failures.append(f"there is no {BASELINE.name} yet: make one with --save-baseline")
     if save_baseline:

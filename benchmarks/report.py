@@ -81,6 +81,16 @@ def worse_by(now: float, kept: float, *, higher_is_better: bool) -> float:
     return 1 - change if higher_is_better else change - 1
 
 
+def busy_hint(load: float, cores: int) -> str:
+    """Return what to say of a comparison if the machine had other work before it began, else nothing.
+
+    A manager loses more by that than the engine that it is compared with: each of its hops waits for a core.
+    """
+    if load < cores / 2:
+        return ""
+    return f"the machine was busy before (load {load:.1f} on {cores} cores): compare again when it is not"
+
+
 def regressions(rows: Iterable[Row], now: Mapping[str, float], kept: Mapping[str, float]) -> list[str]:
     """Return a sentence for each row whose ratio to direct is worse than the kept one by 25 % or more."""
     found = []

@@ -16,6 +16,7 @@ from benchmarks.fleet.__main__ import take_all_descriptors
 from benchmarks.large.measure import Plan, measure
 from benchmarks.large.report import Results, median_of, misses, plots, ratios, regressions, table, write_docs
 from benchmarks.large.stand import OUR_MANAGER
+from benchmarks.report import busy_hint
 from benchmarks.rows import OTHER, OURS
 from benchmarks.stand import StandError, find_haproxy
 
@@ -136,7 +137,8 @@ def main(
     if check:
         if not now.keys() & kept_ratios.keys():
             failures.append(f"{BASELINE.name} has nothing to compare with: make it with --save-baseline")
-        failures += regressions(now, kept_ratios)
+        if worse := regressions(now, kept_ratios):
+            failures += [*worse, *filter(None, [busy_hint(load, len(os.sched_getaffinity(0)))])]
     if save_baseline:
         BASELINE.write_bytes(msgspec.json.format(msgspec.json.encode(kept_ratios | now)) + b"\n")
     for failure in failures:

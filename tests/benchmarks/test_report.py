@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.jobs import outcome_of
-from benchmarks.report import ratios, regressions, table
+from benchmarks.report import busy_hint, ratios, regressions, table
 from benchmarks.rows import BENCHES, DIRECT, HAPROXY, OURS, ROWS, Goal
 from benchmarks.runner import combine
 
@@ -80,3 +80,9 @@ def test_percentiles() -> None:
     """The figures of a hundred operations are those at their places."""
     outcome = outcome_of([number * 1_000_000 for number in range(100, 0, -1)], 2.0)
     assert (outcome.operations, outcome.p50_ms, outcome.p90_ms, outcome.p99_ms) == (100, 51.0, 91.0, 100.0)
+
+
+def test_busy_machine() -> None:
+    """Who compares on a machine that had other work is told so."""
+    assert busy_hint(0.9, 2) == ""
+    assert "load 1.4 on 2 cores" in busy_hint(1.4, 2)
