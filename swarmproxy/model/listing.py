@@ -19,7 +19,7 @@ from swarmproxy.model import image as images
 from swarmproxy.model.container import RUNNING_STATES
 from swarmproxy.model.filters import any_pattern, parse_filters, parse_flag
 from swarmproxy.model.labels import TASK
-from swarmproxy.model.narrowing import clue_of, node_test
+from swarmproxy.model.narrowing import clue_of, node_test, ports_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -195,34 +195,13 @@ def _by_exit_code(filters: Filters) -> Callable[[Container, Place], bool]:
 
 
 def _by_published(filters: Filters) -> Callable[[Container, Place], bool]:
-    ports = [_parse_ports("publish", value) for value in filters["publish"]]
-    return lambda container, _: any(_in_ranges(binding.container_port, ports) for binding in container.published)
+    holds = ports_test("publish", filters["publish"])
+    return lambda container, _: any(holds(binding.container_port) for binding in container.published)
 
 
 def _by_exposed(filters: Filters) -> Callable[[Container, Place], bool]:
-    ports = [_parse_ports("expose", value) for value in filters["expose"]]
-    return lambda container, _: any(_in_ranges(port, ports) for port in container.exposed)
-
-
-def _parse_ports(key: str, value: str) -> tuple[int, int, str]:
-    """Return first port, last port and protocol of `80`, `80/udp` or `8000-8080/tcp`."""
-    if ":" in value:
-        raise BadRequest(f"filter for '{key}' should not contain ':': {value}")
-    ports, _, protocol = value.partition("/")
-    first, dash, last = ports.partition("-")
-    try:
-        low, high = int(first), int(last) if dash else int(first)
-    except ValueError:
-        low, high = 0, -1
-    if not 0 <= low <= high <= 65535:
-        raise BadRequest(f"error while looking up for {key} {value}: invalid port or range of ports")
-    return low, high, (protocol or "tcp").lower()
-
-
-def _in_ranges(port: str, ranges: list[tuple[int, int, str]]) -> bool:
-    """Return whether a container's port ("80/tcp", or from an old engine "80-82/tcp") lies in one of them."""
-    low, high, protocol = _parse_ports("publish", port)
-    return any(protocol == wanted and low <= last and first <= high for first, last, wanted in ranges)
+    holds = ports_test("expose", filters["expose"])
+    return lambda container, _: any(map(holds, container.exposed))
 
 
 def _by_network(filters: Filters) -> Callable[[Container, Place], bool]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from swarmproxy.errors import BadRequest
 from swarmproxy.model.filters import any_pattern, parse_labels
 from swarmproxy.model.pattern import Budget, Pattern
 from swarmproxy.model.pattern_syntax import PatternError
@@ -128,11 +129,51 @@ def _by_exit_code(values: tuple[str, ...]) -> Clue | None:
     return Values("exited", lambda container: () if container.is_running else (str(container.exit_code),), codes)
 
 
+def _by_published(values: tuple[str, ...]) -> Clue | None:
+    holds = ports_test("publish", values)
+    return Values("publish", lambda container: {each.container_port for each in container.published}, holds)
+
+
+def _by_exposed(values: tuple[str, ...]) -> Clue | None:
+    return Values("expose", lambda container: container.exposed, ports_test("expose", values))
+
+
+def ports_test(key: str, values: Iterable[str]) -> Callable[[str], bool]:
+    """Return the test of a container's port ("80/tcp", or from an old engine "80-82/tcp") for the filter `key`.
+
+    Raises BadRequest in the daemon's words.
+    """
+    ranges = [_parse_ports(key, value) for value in values]
+
+    def test(port: str) -> bool:
+        low, high, protocol = _parse_ports(key, port)
+        return any(protocol == wanted and low <= last and first <= high for first, last, wanted in ranges)
+
+    return test
+
+
+def _parse_ports(key: str, value: str) -> tuple[int, int, str]:
+    """Return first port, last port and protocol of `80`, `80/udp` or `8000-8080/tcp`."""
+    if ":" in value:
+        raise BadRequest(f"filter for '{key}' should not contain ':': {value}")
+    ports, _, protocol = value.partition("/")
+    first, dash, last = ports.partition("-")
+    try:
+        low, high = int(first), int(last) if dash else int(first)
+    except ValueError:
+        low, high = 0, -1
+    if not 0 <= low <= high <= 65535:
+        raise BadRequest(f"error while looking up for {key} {value}: invalid port or range of ports")
+    return low, high, (protocol or "tcp").lower()
+
+
 _MAKERS: dict[str, Callable[[tuple[str, ...]], Clue | None]] = {  # those that leave least first
     "id": _by_id,
     "name": _by_name,
     "label": _by_label,
     "volume": _by_volume,
+    "publish": _by_published,
+    "expose": _by_exposed,
     "network": _by_network,
     "exited": _by_exit_code,
     "health": _by_health,

@@ -15,7 +15,7 @@ from swarmproxy.cluster.listing import listed
 from swarmproxy.cluster.newest import Newest
 from swarmproxy.engine.engine import Engine, Facts, State
 from swarmproxy.engine.settings import EngineSettings
-from swarmproxy.model.container import Container
+from swarmproxy.model.container import Container, PortBinding
 from swarmproxy.model.image import Image
 from swarmproxy.model.listing import ContainerQuery, Place, matches, order
 from swarmproxy.model.names import NameStyle
@@ -81,6 +81,8 @@ class Members:
             labels={"app": f"a{choice}", **({"rare": ""} if choice == 3 else {})},
             mounts=(("data", f"/data/{choice}"),),
             networks={"bridge": f"f00d{choice}"},
+            published=(PortBinding(container_port=("80/tcp", "53/udp", "81/tcp")[number % 3]),) if choice else (),
+            exposed=("53/udp", f"800{choice}/tcp"),
             fields=b'"Id":"%b"' % container_id.encode(),
         )
 
@@ -120,6 +122,9 @@ FILTERS: list[dict[str, list[str]]] = [
     {"volume": ["/data/1", ""]},
     {"network": ["bridge"]},
     {"network": ["f00d1", ""]},
+    {"publish": ["80"]},
+    {"publish": ["79-81/tcp", "53/udp"]},
+    {"expose": ["8000-8001", "53/udp"]},
     {"node": ["node-1"]},
     {"node": ["node-1"], "status": ["running"]},
     {"ancestor": ["aaaa"]},
