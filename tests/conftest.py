@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
+import hypothesis
 import pytest
 
 from tests.hosts import base_image, sandbox, suites
@@ -26,6 +27,10 @@ from tests.hosts.network import Network
 INTEGRATION = Path(__file__).with_name("integration")
 STORES = frozenset({"store", "hub"})
 NEED_ENGINES = frozenset({"network", "fleet", "tls_fleet"})
+
+# How long one example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 # How pytest runs
