@@ -14,6 +14,7 @@ from swarmproxy.errors import BadRequest
 
 MOST_BYTES = 4 * 1024 * 1024
 _DEEPEST = 64
+_INT64 = 2**63
 
 # Their keys are the user's own: case counts there, and any character may be used.
 MAPS = frozenset(
@@ -146,6 +147,6 @@ def number(members: Folded, name: str, where: str = "") -> int:
     value = members.get(name.lower())
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or not -_INT64 <= value < _INT64:
         raise BadRequest(f"invalid JSON: {where}{name} should be a whole number")
     return value

@@ -109,7 +109,7 @@ class Limits:
 
     def _amount(self, need: Need) -> str:
         most = getattr(self, need.what)
-        if most is None or (need.value is not None and float(need.value) <= most):
+        if most is None or (need.value is not None and isinstance(need.value, int | float) and need.value <= most):
             return ""
         bound = f"{most:g}" if need.what == "cpus" else str(most)
         asked = "no bound" if need.value is None else f"{need.value}"

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from swarmproxy.errors import BadRequest, Forbidden, NotFound
 from swarmproxy.model.filters import parse_filters
-from swarmproxy.policy.asked import Asked
+from swarmproxy.policy.asked import WITH_BODY, Asked
+from swarmproxy.policy.body import encode
 from swarmproxy.policy.decision import OutOfReach, Refused, Thing, check_parameters, decide
 from swarmproxy.policy.document import parse
 from swarmproxy.policy.identity import ANONYMOUS, Identity
 from swarmproxy.policy.marking import mark, narrowed
-from swarmproxy.policy.needs import Use
+from swarmproxy.policy.needs import Use, words
 from swarmproxy.policy.redaction import REDACTED, redacted
 from swarmproxy.policy.role import OWNER, READ_ONLY
 
@@ -181,6 +182,41 @@ def test_one_value_of_our_labels() -> None:
     for foreign in (f"{OWNER}=b", f"{OWNER}=", "stage=prod"):
         with pytest.raises(BadRequest, match="is set by the policy"):
             narrowed(json.dumps({"label": [foreign]}), OWN, ())
+
+
+MEMBERS = st.sampled_from(
+    sorted(
+        words(
+            """HostConfig hostCONFIG Binds Mounts Type Source VolumeOptions DriverConfig Options Labels TaskTemplate
+            ContainerSpec Networks Target Privileges Secrets EndpointSpec Ports Resources Limits MemoryBytes NetworkMode
+            Name Driver DriverOpts IPAM Config Memory PortBindings HostPort CheckpointDir Container LogConfig Devices
+            device o type"""
+        )
+    )
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["bind", "/x", "v:/x", "host"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(
+    st.sampled_from(sorted(WITH_BODY)), st.dictionaries(MEMBERS, VALUES, max_size=6), st.sampled_from(["team", "free"])
+)
+def test_whatever_is_sent(kind: str, body: dict[str, Any], role: str) -> None:
+    """A body of any shape is refused, or decided; then what is made has its owner, and nobody else's."""
+    try:
+        asked = ask(kind, "x", body)
+        needs, uses = asked.found()
+        things = {use: (Thing(kind=use.kind, name="x", labels=OWN),) for use in uses}
+        allowed = decide(ROLES[role], A, asked, needs, things)
+        made = mark(asked, allowed.labels)
+    except (BadRequest, Forbidden, NotFound):
+        return
+    if asked.makes:
+        again = Asked.read(kind, "x", {}, encode(made))  # what the engine gets can be read, in one way
+        assert again.folded["labels"][OWNER] == "a"
 
 
 @pytest.mark.parametrize("query", ["filters=a&filters=b", "fromImage=a&%66romImage=b", "a=1;filters=b", "tag=1&tag=2"])

@@ -1,6 +1,10 @@
 """The policy file: what it may say, and how it is told what is wrong."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarmproxy.errors import ConfigError
 from swarmproxy.policy.document import Policy, parse
@@ -193,6 +197,13 @@ def test_wrong(text: str, problem: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse(text)
     assert problem in str(refused.value)
+
+
+@given(st.integers(0, len(GOOD)), st.integers(0, 12), st.text("[]{}=\"'.,#\n 0aT@*\\", max_size=6))
+def test_any_text(at: int, length: int, text: str) -> None:
+    """A text is a policy, or it is said why it is none."""
+    with suppress(ConfigError):
+        assert parse(GOOD[:at] + text + GOOD[at + length :]).roles["admin"] is ADMIN
 
 
 def test_all_that_is_wrong() -> None:

@@ -343,6 +343,8 @@ TWO_WAYS = [
     b'{"HostConfig":{"Binds":"x","Mounts":"y"}}',
     b'{"HostConfig":{"CapAdd":[1]}}',
     b'{"HostConfig":{"Memory":"1g"}}',
+    b'{"HostConfig":{"Memory":1%s}}' % (b"0" * 400),
+    b'{"HostConfig":{"NanoCpus":1%s}}' % (b"0" * 5000),
 ]
 
 
