@@ -121,6 +121,7 @@ class Visit:
                 refusal = Refusal(429, str(error), math.ceil(error.retry_after_s))
         if refusal is None:
             return False
+        exchange.about.verdict, exchange.about.rule = "refused", "limit"
         refusal.answer(exchange)
         return True
 

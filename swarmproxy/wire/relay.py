@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from swarmproxy.errors import EngineUnreachable, TooLarge
+from swarmproxy.errors import BadRequest, EngineUnreachable, TooLarge
 from swarmproxy.wire.exchange import Application, AsgiExchange, ClientConnection, Message
 from swarmproxy.wire.fetch import Answer, request_bytes
 from swarmproxy.wire.forward import Forwarding, RelayOptions
@@ -200,10 +200,15 @@ class Exchange(AsgiExchange):
         return bytes(self._body)
 
     async def read_body(self, max_bytes: int, what: str) -> bytes:
-        """Return the whole body, to be passed on in `RelayOptions.body`. Raises TooLarge, which names `what`."""
+        """Return the whole body, to be passed on in `RelayOptions.body`.
+
+        Raises TooLarge, which names `what`, and BadRequest if the client leaves before: a part is not the whole.
+        """
         parts = bytearray()
         while True:
             message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("the client left before its request was complete")
             parts += message.get("body", b"")
             if len(parts) > max_bytes:
                 raise TooLarge(f"the body of {what} is over {max_bytes} bytes")

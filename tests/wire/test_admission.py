@@ -11,6 +11,7 @@ from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Certificates, Proxy, Start
 from tests.wire.peers import GUARD_S, Peer, connect
 from tests.wire.test_hijack import ATTACH, echo
+from tests.wire.test_journal import Ledger
 from tests.wire.test_protocol import answer_ok
 from tests.wire.test_tls import context_of
 
@@ -143,6 +144,18 @@ async def test_rate(start: Start) -> None:
     await client.send(BODY + b"half")
     assert (await client.answer())[0] == 429
     assert await client.rest() == b""
+
+
+async def test_rate_is_recorded(start: Start) -> None:
+    """Those that keep account hear that it was a limit that refused a request."""
+    ledger = Ledger()
+    proxy = await start(limits=Limits(requests_per_second=0.01, requests_burst=1), journal=ledger)
+    proxy.engine.script = answer_ok
+    client = await proxy.connect()
+    assert await is_served(client)
+    assert (await refusal(client))[0] == 429
+    about = [each.about for each in await ledger.all(2)]
+    assert [(each.verdict, each.rule) for each in about] == [("", ""), ("refused", "limit")]
 
 
 async def test_rate_of_a_certificate(start: Start, certificates: Certificates) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarmproxy.errors import EngineUnreachable
+from swarmproxy.errors import BadRequest, EngineUnreachable
 from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Proxy, Start
 from tests.wire.peers import GUARD_S, Peer
@@ -131,6 +131,24 @@ async def test_continue_is_not_said_before_the_decision(proxy: Proxy) -> None:
     status, headers, body = await client.answer()
     assert (status, headers["connection"], body) == (409, "close", b"no")
     assert await client.rest() == b""
+
+
+async def test_part_of_a_body_is_not_the_whole(proxy: Proxy) -> None:
+    """Of a client that leaves in the middle of a body which is looked at first, nothing is taken for its request."""
+    outcome: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    async def own(scope: dict[str, Any], _receive: Any, _send: Any) -> None:
+        try:
+            outcome.set_result(await scope["extensions"]["swarmproxy.exchange"].read_body(1024, "a request"))
+        except BadRequest as error:
+            outcome.set_result(error)
+
+    proxy.own = own
+    client = await proxy.connect()
+    await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n{}")
+    await client.end()
+    async with asyncio.timeout(GUARD_S):
+        assert isinstance(await outcome, BadRequest)
 
 
 @pytest.mark.parametrize("end", ["close", "reset", "go on"])
