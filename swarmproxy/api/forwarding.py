@@ -65,7 +65,7 @@ class Forwarder:
                 else:
                     path = _path(route, container_id)
             case Owner.EXEC:
-                engine = await self._cluster.execs.find(name, self._cluster.engines())
+                engine = await self._cluster.execs.find(name, self._cluster.healthy)
                 path = f"/exec/{quote(name)}/{route.action}"
             case Owner.IMAGE:
                 await self._cluster.images_settled()

@@ -101,7 +101,7 @@ def _volume(volume: Volume) -> Thing:
 async def _of_exec(cluster: Cluster, exec_id: str) -> Sequence[Thing]:
     """Return the container of an exec instance: its engine knows."""
     try:
-        engine = await cluster.execs.find(exec_id, cluster.engines())
+        engine = await cluster.execs.find(exec_id, cluster.healthy)
     except NotFound:
         return []
     answer = await ask(engine, DEFAULT, "GET", f"/exec/{quote(exec_id, safe='')}/json")

@@ -1,9 +1,10 @@
 """Which engine runs an exec instance: remembered when it is made, asked for when it was made elsewhere."""
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 
 from swarmproxy.cluster.fanout import on_all
-from swarmproxy.engine.engine import Engine, State
+from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import NotFound
 
 REMEMBERED = 100_000
@@ -27,12 +28,11 @@ class Execs:
         for exec_id in [each for each, owner in self._engines.items() if owner is engine]:
             del self._engines[exec_id]
 
-    async def find(self, exec_id: str, engines: list[Engine]) -> Engine:
-        """Return the engine of `exec_id`, asking all healthy ones when it is not remembered. Raises NotFound."""
+    async def find(self, exec_id: str, healthy: Callable[[], Sequence[Engine]]) -> Engine:
+        """Return the engine of `exec_id`, asking all `healthy` ones when it is not remembered. Raises NotFound."""
         if engine := self._engines.get(exec_id):
             return engine
-        healthy = [engine for engine in engines if engine.state is State.HEALTHY]
-        outcome = await on_all(healthy, lambda engine: engine.client.exec_inspect(exec_id), timeout_s=TIMEOUT_S)
+        outcome = await on_all(healthy(), lambda engine: engine.client.exec_inspect(exec_id), timeout_s=TIMEOUT_S)
         if not outcome.done:  # an engine that does not answer has it not
             raise NotFound(f"No such exec instance: {exec_id}")
         engine = outcome.done[0][0]
