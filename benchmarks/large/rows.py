@@ -88,8 +88,8 @@ def _most(figure: Figure, at_most: Sizes) -> dict[int, tuple[Goal, ...]]:
 
 
 ALL = (10, 1000, 10_000)
-DIALOGUE = "two requests to the engine, and the reading of what they made, in one Python process"
-SHORT_LIST = "one Python process reads the request and its filters, finds ten containers and writes them"
+DIALOGUE = "four round trips to the engine, two to do it and two to read what became of it, in one Python process"
+SHORT_LIST = "one Python process reads the request and its filters, finds ten containers, says how long each is up"
 WAKE_UPS = "each hop wakes an idle core, and one Python process parses, decides and relays"
 READING = (
     "37 requests to each engine, whose answers one Python process reads, checks and indexes, after it has loaded its"
@@ -143,7 +143,7 @@ ROWS = (
             10_000: (Goal("p99_ms", at_most=60),),
         },
         classic={10: 0.135, 100: 1.58, 1000: 31, 3000: 96},
-        limit="eight lines of text for each engine, joined and sent",
+        limit="eight lines of text for each engine: half of the time is the write of the answer",
     ),
     Row(
         key="ps",
@@ -209,7 +209,7 @@ ROWS = (
         title="exec, until the first echo",
         goals=_p50({10: 0.79, 1000: 0.7}),
         classic={10: 0.79, 100: 1.17, 1000: 4.8},
-        limit="three requests and two new connections",
+        limit="two requests and two new connections: one of the client's, and one to the engine for its stream",
     ),
     Row(
         key="create-1",
@@ -233,7 +233,7 @@ ROWS = (
         figure=Figure.UNEVEN,
         goals=_most(Figure.UNEVEN, dict.fromkeys(ALL, 1.0)),
     ),
-    Row(key="remove", title="remove a running container", limit=DIALOGUE),
+    Row(key="remove", title="remove a running container"),
     Row(
         key="event",
         title="event to 1,000 readers",
