@@ -9,6 +9,9 @@ from swarmproxy.api.refusals import answer_errors
 
 PREFIX = "/swarmproxy/v1"
 
+_MESSAGE = {"type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}}
+_ERROR = {"description": "Refused, or failed: why", "content": {"application/json": {"schema": _MESSAGE}}}
+
 
 def build(state: State) -> FastAPI:
     """Return the application, which shares `state` with the one that it is mounted in."""
@@ -22,6 +25,7 @@ def build(state: State) -> FastAPI:
         docs_url=None,  # its page would be fetched from a foreign site
         redoc_url=None,
         redirect_slashes=False,
+        responses={"4XX": _ERROR, "5XX": _ERROR},
     )
     app.state = state
     app.include_router(nodes.router)

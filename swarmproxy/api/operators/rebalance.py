@@ -24,8 +24,14 @@ _PARAMETER = {
     "schema": {"type": "integer", "default": MAX_MOVES, "minimum": 0},
 }
 _DESCRIBED: dict[str, Any] = {"parameters": [_PARAMETER]}
-_MOVE = {"type": "object", "properties": {"container": {"type": "string"}, "to": {"type": "string"}}}
-_SCHEMA = {"type": "object", "properties": {"moves": {"type": "array", "items": _MOVE}}}
+_MOVE = {
+    "type": "object",
+    "required": ["container", "to"],
+    "properties": {"container": {"type": "string"}, "to": {"type": "string"}},
+}
+_SCHEMA = {"type": "object", "required": ["moves"], "properties": {"moves": {"type": "array", "items": _MOVE}}}
+_STEP = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
+_STEPS = {"description": "one object a line, as it happens", "content": {"application/x-ndjson": {"schema": _STEP}}}
 _BODY = {"description": "the moves of a plan, to make no others", "content": {"application/json": {"schema": _SCHEMA}}}
 BODY_LIMIT = 4 * 1024 * 1024
 
@@ -60,7 +66,12 @@ async def _wanted(request: Request) -> list[Wanted] | None:
     return found
 
 
-@router.post("/rebalance", openapi_extra={**_DESCRIBED, "requestBody": _BODY})
+@router.post(
+    "/rebalance",
+    response_class=StreamingResponse,
+    responses={200: _STEPS},
+    openapi_extra={**_DESCRIBED, "requestBody": _BODY},
+)
 async def rebalance(wanted: Annotated[list[Wanted] | None, Depends(_wanted)], request: Request) -> StreamingResponse:
     """Move containers; each line of the answer is a JSON object: `moving`, then `moved` or `failed`, at the end `done`.
 
