@@ -236,7 +236,7 @@ class Refresher:
                         await self._client.ping()
                     except SwarmError as gone:
                         failures.append(gone)
-                    self._warn("container cannot be inspected", batch.popleft().id, error)
+                    self._doubt(batch.popleft(), error)
                 except Exception as error:  # noqa: BLE001 - raised by whoever started us
                     failures.append(error)
 
@@ -262,7 +262,12 @@ class Refresher:
         if error.status == HTTPStatus.NOT_FOUND:
             self._inventory.drop(listed.id)
         else:
-            self._warn("container cannot be inspected", listed.id, error)
+            self._doubt(listed, error)
+
+    def _doubt(self, listed: Listed, error: SwarmError) -> None:
+        """Have a container tried again with the next list, whatever that says."""
+        self._warn("container cannot be inspected", listed.id, error)
+        self._inventory.doubt(listed.id)
 
     def _take_container(self, listed: Listed, body: bytes, number: int) -> Container | None:
         """Take in a container and its inspect; return it, None if it has gone meanwhile or cannot be read."""

@@ -280,6 +280,21 @@ async def test_stuck_container(scripted: ScriptedEngine, recorder: Recorder) -> 
     assert State.UNHEALTHY not in recorder.states
 
 
+async def test_inspect_that_failed(scripted: ScriptedEngine, recorder: Recorder) -> None:
+    """What could not be inspected after a gap is with the next list, also when that says nothing new."""
+    stuck, broken = (scripted.add(name, tell=False, Memory=100) for name in ("stuck", "broken"))
+    async with member(scripted, recorder, step_timeout_s=0.5, refresh_min_s=OFTEN, refresh_max_s=OFTEN) as engine:
+        scripted.hangs.add(f"/containers/{stuck}/json")
+        scripted.answers[f"/containers/{broken}/json"] = (500, b'{"message":"layer is missing"}')
+        for container_id in (stuck, broken):
+            scripted.containers[container_id]["host"] = {"Memory": 200}
+        await engine.refresh_containers(full=True)
+        assert engine.usage.claims.memory_bytes == 200
+        scripted.hangs.clear()
+        scripted.answers.clear()
+        await eventually(lambda: engine.usage.claims.memory_bytes == 400)
+
+
 async def test_unreadable_container(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """A container whose description cannot be read is left out."""
     odd, well = (scripted.add(name, tell=False) for name in ("odd", "well"))
