@@ -277,7 +277,10 @@ class Refresher:
         except SwarmError as error:
             self._warn("container cannot be read", listed.id, error)
             return None
-        return self._inventory.put(container, listed.key, number)
+        taken = self._inventory.put(container, listed.key, number)
+        if listed.state not in ("", container.state):
+            self._inventory.doubt(container.id)  # list and inspect are of two moments, and neither may be the last
+        return taken
 
     def _warn(self, message: str, container_id: str, error: SwarmError) -> None:
         extra = {"addr": self._address, "container": container_id, "error": str(error)}

@@ -26,6 +26,7 @@ class ScriptedEngine:
         self.info_fields: dict[str, Any] = {}  # of its info, besides or instead
         self.system_status: list[list[str]] | None = None
         self.containers: dict[str, dict[str, Any]] = {}
+        self.inspected_as: dict[str, str] = {}  # containers whose state is another one than the list says
         self.images: list[dict[str, Any]] = [{"Id": "sha256:aa", "RepoTags": ["busybox:latest"], "Created": 1}]
         self.networks: list[dict[str, Any]] = [{"Name": "bridge", "Id": f"b{id(self):x}", "Scope": "local"}]
         self.volumes: list[dict[str, Any]] = []
@@ -293,6 +294,8 @@ class ScriptedEngine:
 
     def _inspect(self, container_id: str) -> dict[str, Any]:
         container = self.containers[container_id]
+        if container_id in self.inspected_as:
+            container = {**container, "state": self.inspected_as[container_id]}
         never = "0001-01-01T00:00:00Z"
         began = never if container["state"] == "created" else "2026-01-01T00:00:00Z"
         running = container["state"] in ("running", "paused", "restarting")
