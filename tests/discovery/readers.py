@@ -40,6 +40,11 @@ class Watched:
             pass
         return listing
 
+    async def more(self, seconds: float) -> list[Listing]:
+        """Return what comes within `seconds`."""
+        await asyncio.sleep(seconds)
+        return [self._listings.get_nowait() for _ in range(self._listings.qsize())]
+
     async def stays_silent(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         assert self._listings.empty(), self._listings.get_nowait()
