@@ -25,6 +25,11 @@ REPOSITORY = Path(__file__).parents[1]
 CACHE = REPOSITORY / ".cache"  # seen from the sandboxes, too
 ENGINE_SHARES = 3
 STORE_SHARES = 2
+REST_SHARES = 2
+PLACES = {  # all tests with these marks are there: to look through the others for them takes long
+    "chaos": ("tests/chaos",),
+    "image": ("tests/deploy", "tests/integration/test_image.py"),
+}
 FEW = 3
 PYTEST = (
     sys.executable,
@@ -99,15 +104,19 @@ def make_groups(claims: Path) -> list[Group]:
     fetched = Group("engines and stores of other releases", [sys.executable, "-m", "tests.hosts.suites"])
     base = Group("base of the image", [sys.executable, "-m", "tests.hosts.base_image"])
     groups = [Group("lint", ["make", "--no-print-directory", "lint"]), fetched, base]
-    groups += [Group("chaos", [*IN_SANDBOX, *PYTEST, "-m", "chaos"], after=[fetched])]  # long, and mostly waits
+    groups += [
+        Group("chaos", [*IN_SANDBOX, *PYTEST, "-m", "chaos", *PLACES["chaos"]], after=[fetched])
+    ]  # long, and mostly waits
     pytest = [*IN_SANDBOX, *PYTEST, "-m", "engines and not image", f"--share={make_directory(claims, 'engines')}"]
     groups += [Group(f"with engines {number}", pytest, after=[fetched]) for number in range(1, ENGINE_SHARES + 1)]
     pytest = [*PYTEST, "-m", "stores", f"--share={make_directory(claims, 'stores')}"]
     stores = [Group(f"with stores {number}", pytest, after=[fetched]) for number in range(1, STORE_SHARES + 1)]
     # Those with stores look at times to live, and have to be on time: what need not run beside them waits.
-    image = Group("of the image", [*IN_SANDBOX, *PYTEST, "-m", "image"], after=[base, *stores])
-    rest = Group("the rest", [*PYTEST, "-m", "not engines and not image and not stores and not chaos"], after=stores)
-    groups += [*stores, image, rest]
+    image = Group("of the image", [*IN_SANDBOX, *PYTEST, "-m", "image", *PLACES["image"]], after=[base, *stores])
+    pytest = [*PYTEST, "-m", "not engines and not image and not stores and not chaos"]
+    pytest += [f"--share={make_directory(claims, 'rest')}"]
+    rest = [Group(f"the rest {number}", pytest, after=stores) for number in range(1, REST_SHARES + 1)]
+    groups += [*stores, image, *rest]
     for number, group in enumerate(groups):
         if "pytest" in group.command and group.name != "chaos":  # what chaos finds is no matter of the crowd
             group.failures = claims / f"failures-{number}"

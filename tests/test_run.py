@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run import CACHE, PYTEST, Group, run
+from tests.run import CACHE, PLACES, PYTEST, Group, run
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -45,6 +45,16 @@ def test_marks() -> None:
     assert {name.partition("::")[0] for name in with_engines} >= {places[0]}
     assert any(name.startswith(places[1]) for name in with_engines)
     assert not any(name.startswith(places[2]) for name in with_engines)
+
+
+@pytest.mark.parametrize("mark", PLACES)
+def test_places(mark: str) -> None:
+    """A group that looks for its tests in some places only misses none."""
+    marked = [path for path in (REPOSITORY / "tests").rglob("*.py") if f"mark.{mark}" in path.read_text()]
+    places = [REPOSITORY / place for place in PLACES[mark]]
+    elsewhere = [path for path in marked if not any(path == place or place in path.parents for place in places)]
+    assert marked
+    assert elsewhere == []
 
 
 @pytest.fixture
