@@ -111,7 +111,7 @@ def test_killed_leader(group: Group) -> None:
 
 def test_restarted_leader(group: Group) -> None:
     """A leader that is killed and back before its lock has ended waits for it, and then answers."""
-    leader, _ = group.start(1)
+    leader, _ = group.start(1, more=("--replication-ttl", "10s"))  # longer than a start takes on a busy machine
     leader.kill()
     leader.start().wait(healthy=2)
     assert role_of(leader)[0] == "replica"
