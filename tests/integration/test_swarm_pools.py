@@ -121,7 +121,8 @@ def reach(pool: Swarm) -> None:
         pool("run", "-d", "--name", name, *on, "busybox", "sleep", "1d")
     assert (part(pool.engines[0]), part(pool.engines[2])) == ("manager", "worker")
     for name, other in (("near", "far"), ("far", "near"), ("near", "tasks.shop_web"), ("far", "tasks.shop_agent")):
-        pool("exec", name, "ping", "-c", "1", "-w", "20", other)
+        ping = ("exec", name, "ping", "-c", "1", "-w", "5", other)  # whose name comes to the nodes by gossip
+        pool.until(lambda ping=ping: pool.tried(*ping).code == 0, f"{name} to reach {other}")
     pool("rm", "-f", "near", "far")
 
     # What its tasks may take is not given to containers: a limit of one CPU, and an FPGA of four.

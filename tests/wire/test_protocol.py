@@ -98,11 +98,13 @@ async def test_ambiguous_head(proxy: Proxy, request_: bytes) -> None:
 )
 async def test_ambiguous_chunks(proxy: Proxy, body: bytes) -> None:
     """A chunked body is read to the letter: anything else is answered 400, and the engine's request is ended."""
-    ended = asyncio.Event()
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
         try:
-            await peer.request()
+            if await peer.some():
+                begun.set()
+                await peer.request()
         finally:
             ended.set()
 
@@ -113,8 +115,10 @@ async def test_ambiguous_chunks(proxy: Proxy, body: bytes) -> None:
     await client.send(body)
     status, headers, _ = await client.answer()
     assert (status, headers["connection"]) == (400, "close")
-    await asyncio.wait_for(ended.wait(), GUARD_S)
-    assert proxy.pool.idle == 0
+    async with asyncio.timeout(GUARD_S):
+        # a connection that was dialled in vain waits for the next request
+        while not ended.is_set() and (begun.is_set() or not proxy.pool.idle):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_request_cut_in_the_middle(proxy: Proxy) -> None:
