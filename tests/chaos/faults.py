@@ -146,11 +146,15 @@ class Faults:
     def _thaw(self, manager: Manager) -> None:
         """Let a manager go on that was asked meanwhile whether it leads: it may not, if another does."""
         with contextlib.closing(manager.connect()) as connection:
+            asked = False
             with contextlib.suppress(OSError):  # it may not even listen yet
                 connection.request("GET", "/info")
+                asked = True
             others = [each for each in self._stand.managers if each is not manager]
             leading = [each for each in others if role_of(each, timeout_s=1)[0] == "primary"]
             os.kill(manager.pid, signal.SIGCONT)
+            if not asked:
+                return
             with contextlib.suppress(OSError, http.client.HTTPException):
                 rows = dict(json.loads(connection.getresponse().read())["SystemStatus"])
                 if leading and rows["Role"] == "primary" and role_of(leading[0])[0] == "primary":
