@@ -24,14 +24,13 @@ from tests.hosts.certificates import Pair
 from tests.hosts.fleet import Fleet, at_once
 from tests.hosts.manager import REPOSITORY
 from tests.hosts.network import Network
-from tests.integration.swarm_walk import Step, steps
+from tests.integration.documents import Reader, steps
 
 DOCUMENT = REPOSITORY / "docs" / "getting-started.md"
 ENGINES_RUN = "<!-- engines and the store run from here on -->"
 NODES = {"node-1": "10.0.0.11", "node-2": "10.0.0.12", "node-3": "10.0.0.13"}
 STORE = "127.0.0.1:2379"
 PORTS = ("2376", "2377", "2378", "9101", "9102", "9103", "9201", "9202", "9203")
-PATIENCE_S = 60.0
 
 _BLOCK = re.compile(r"^```(console|toml \S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _READS = re.compile(r"^(swarmproxy list|docker_as \w+ (ps|info)|curl|cat) ?")
@@ -43,6 +42,7 @@ _CHANCE = (
     (re.compile(r'"(duration_s|request_id|remote|bytes_in|bytes_out|sent_bytes|received_bytes)":[^,}]+'), r'"\1":_'),
     (re.compile(r"\s+"), " "),
 )
+_READER = Reader(reads=_READS, chance=_CHANCE, patience_s=60.0)
 
 
 class Shell:
@@ -143,25 +143,6 @@ def write_file(shell: Shell, kind: str, content: str) -> None:
     shell.type(f"cat > {kind.partition(' ')[2]} <<'END'\n{content}END")
 
 
-def without_chance(text: str) -> list[str]:
-    """Return the lines of `text` without what differs from run to run."""
-    found = []
-    for line in filter(str.strip, text.splitlines()):
-        for pattern, word in _CHANCE:
-            line = pattern.sub(word, line)
-        found.append(line.strip())
-    return sorted(found)
-
-
-def check(shell: Shell, step: Step) -> None:
-    """Type `step`; what only reads is given time to come to what the document says. Raises AssertionError."""
-    end = time.monotonic() + PATIENCE_S
-    while without_chance(printed := shell.type(step.command)) != without_chance(step.output):
-        late = not _READS.match(step.command) or time.monotonic() > end
-        assert not late, f"$ {step.command}\n{printed}\ninstead of\n{step.output}"
-        time.sleep(0.3)
-
-
 def walk(network: Network) -> None:
     """Do all that stands in the document. Raises AssertionError where something else is printed now."""
     with hosts(network) as (shell, power_on):
@@ -171,7 +152,7 @@ def walk(network: Network) -> None:
             for kind, content in _BLOCK.findall(part):
                 if kind == "console":
                     for step in steps(content):
-                        check(shell, step)
+                        _READER.check(shell.type, step)
                 else:
                     write_file(shell, kind, content)
 

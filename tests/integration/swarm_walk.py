@@ -11,11 +11,8 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.clients import cli
 from tests.hosts import sandbox
@@ -23,10 +20,10 @@ from tests.hosts.certificates import Certificates
 from tests.hosts.fleet import Fleet, at_once
 from tests.hosts.manager import REPOSITORY, Manager
 from tests.hosts.network import Network
+from tests.integration.documents import Reader, Run, steps
 
 DOCUMENT = REPOSITORY / "docs" / "swarm-mode.md"
 ENGINES = (("20.10", "a"), ("20.10", "a"), ("28", "b"), ("20.10", "b"), ("28", "c"))
-PATIENCE_S = 45.0
 SETTLING_S = 6.0
 
 _CONSOLE = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.DOTALL | re.MULTILINE)
@@ -44,41 +41,7 @@ _CHANCE = (
     (re.compile(r"\b(Leader|Reachable)\b"), "MANAGER"),  # who leads may change at any time
     (re.compile(r"\s+"), " "),
 )
-
-Run = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command of the document, and what it says that it prints."""
-
-    command: str
-    output: str
-
-
-def steps(block: str) -> list[Step]:
-    """Return the steps of one block: `$ command`, and what follows until the next one."""
-    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
-    return [Step(command, output.strip("\n")) for command, _, output in (part.partition("\n") for part in parts)]
-
-
-def without_chance(text: str) -> list[str]:
-    """Return the lines of `text` without what differs from run to run, in an order of their own."""
-    found = []
-    for line in filter(str.strip, text.splitlines()):
-        for pattern, word in _CHANCE:
-            line = pattern.sub(word, line)
-        found.append(line.strip())
-    return sorted(found)
-
-
-def check(run: Run, step: Step) -> None:
-    """Run `step`; what only reads is given time to come to what the document says. Raises AssertionError."""
-    end = time.monotonic() + PATIENCE_S
-    while without_chance(printed := run(step.command)) != without_chance(step.output):
-        if not _READS.match(step.command) or time.monotonic() > end:
-            pytest.fail(f"$ {step.command}\n{printed}\ninstead of\n{step.output}")
-        time.sleep(0.3)
+_READER = Reader(reads=_READS, chance=_CHANCE, patience_s=45.0)
 
 
 def record(run: Run, block: str) -> str:
@@ -149,7 +112,7 @@ def walk(run: Run) -> None:
     """Run all that stands in the document. Raises AssertionError where something else is printed now."""
     for block in _CONSOLE.findall(DOCUMENT.read_text()):
         for step in steps(block):
-            check(run, step)
+            _READER.check(run, step)
 
 
 if __name__ == "__main__":
