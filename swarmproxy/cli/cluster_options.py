@@ -6,14 +6,16 @@ Source: classic Swarm 1.2, cluster/swarm/cluster.go, for all that is not marked 
 import logging
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from discovery import split_url
 from swarmproxy.cli.goflags import parse_int
 from swarmproxy.cli.options import read_duration
 from swarmproxy.errors import ConfigError
-from swarmproxy.settings import DEFAULT_NETWORKS, NAMES, SWARM_MODES, DefaultNetwork, Names, SwarmMode
+from swarmproxy.settings import DEFAULT_NETWORKS, NAMES, SWARM_MODES, SwarmMode
+
+W = TypeVar("W", bound=str)
 
 log = logging.getLogger("swarmproxy")
 
@@ -45,10 +47,10 @@ def read_cluster_options(pairs: tuple[str, ...], url: str) -> dict[str, Any]:
     return {
         "overcommit": _overcommit(options),
         "create_retry": _create_retry(options),
-        "names": _names(options),
+        "names": _one_of(NAMES, "swarm.names", options.get("swarm.names", "auto")),
         **_image_switches(options),
         "reschedule_after_s": _reschedule_after(options),
-        "default_network": _default_network(options),
+        "default_network": _one_of(DEFAULT_NETWORKS, "swarm.network", options.get("swarm.network", "auto")),
         "swarm_mode": _swarm_mode(options, url),
         "swarm_managers": _swarm_managers(options),
     }
@@ -100,14 +102,6 @@ def _image_switches(options: Mapping[str, str]) -> dict[str, bool]:
     return switches
 
 
-def _names(options: Mapping[str, str]) -> Names:
-    text = options.get("swarm.names", "auto")
-    for name in NAMES:
-        if text == name:
-            return name
-    raise ConfigError(f'swarm.names should be one of {", ".join(NAMES)}, "{text}" is invalid')
-
-
 def _reschedule_after(options: Mapping[str, str]) -> float:
     after_s = read_duration(options.get(RESCHEDULE_AFTER, "30s"), RESCHEDULE_AFTER)
     if after_s < 0:
@@ -115,22 +109,18 @@ def _reschedule_after(options: Mapping[str, str]) -> float:
     return after_s
 
 
-def _default_network(options: Mapping[str, str]) -> DefaultNetwork:
-    text = options.get("swarm.network", "auto")
-    for name in DEFAULT_NETWORKS:
-        if text == name:
-            return name
-    raise ConfigError(f'swarm.network should be one of {", ".join(DEFAULT_NETWORKS)}, "{text}" is invalid')
-
-
 def _swarm_mode(options: Mapping[str, str], url: str) -> SwarmMode:
     text = options.get("swarm.mode", "use")
     if text == "auto" and split_url(url)[0] == "swarm":
         raise ConfigError("swarm.mode=auto forms a swarm, and swarm:// finds the nodes of one that is there")
-    for mode in SWARM_MODES:
-        if text == mode:
-            return mode
-    raise ConfigError(f'swarm.mode should be one of {", ".join(SWARM_MODES)}, "{text}" is invalid')
+    return _one_of(SWARM_MODES, "swarm.mode", text)
+
+
+def _one_of(words: Sequence[W], key: str, text: str) -> W:
+    for word in words:
+        if text == word:
+            return word
+    raise ConfigError(f'{key} should be one of {", ".join(words)}, "{text}" is invalid')
 
 
 def _swarm_managers(options: Mapping[str, str]) -> int:

@@ -16,7 +16,6 @@ from swarmproxy import logs
 from swarmproxy.cli.goflags import COMMA_LIST, GO_BOOL
 from swarmproxy.durations import parse_duration
 from swarmproxy.errors import ConfigError
-from swarmproxy.policy_file import read_policy
 from swarmproxy.settings import Tls
 
 _NAMES_OF_FILES = ("cert", "key", "file", "--data", "--policy", "--audit-log", "-path")
@@ -89,22 +88,6 @@ def read_tls(*, tls: bool, tlsverify: bool, tlscacert: str, tlscert: str, tlskey
     if tlscert or tlskey or tlscacert:
         raise ConfigError("--tlscert, --tlskey and --tlscacert require the use of either --tls or --tlsverify")
     return None
-
-
-def read_policy_flag(text: str) -> Path | None:
-    """Return the file of `--policy`, which is right now. Raises ConfigError with all that is wrong in it."""
-    if text:
-        read_policy(Path(text))
-    return Path(text) if text else None
-
-
-def read_policy_learn(text: str, policy: str) -> Path | None:
-    """Return the file of `--policy-learn`. Raises ConfigError."""
-    if text and policy:
-        raise ConfigError("--policy-learn refuses nothing, so it cannot be used with --policy")
-    if text and not Path(text).parent.is_dir():
-        raise ConfigError(f"--policy-learn: there is no directory {Path(text).parent}")
-    return Path(text) if text else None
 
 
 def read_duration(text: str, spelling: str) -> float:

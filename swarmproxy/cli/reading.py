@@ -12,7 +12,7 @@ from pathlib import Path
 from discovery import STORES, open_backend, split_url
 from discovery import DiscoveryError as BackendError
 from swarmproxy.cli.cluster_options import read_cluster_options
-from swarmproxy.cli.deciding import read_plugins
+from swarmproxy.cli.deciding import read_plugins, read_policy_flag, read_policy_learn
 from swarmproxy.cli.limits import read_limits
 from swarmproxy.cli.options import (
     Globals,
@@ -20,8 +20,6 @@ from swarmproxy.cli.options import (
     read_advertise,
     read_discovery_options,
     read_duration,
-    read_policy_flag,
-    read_policy_learn,
     read_tls,
 )
 from swarmproxy.durations import parse_duration
