@@ -5,7 +5,7 @@ from discovery.election import Election, Standing
 from discovery.entry import MAX_ENTRIES, Entry, expand, parse_entry
 from discovery.errors import DiscoveryError, DiscoveryRefusedError
 from discovery.keeping import ChangedElsewhereError, Keeper
-from discovery.opening import STORES, open_backend, open_election, open_keeper, split_url
+from discovery.opening import STORES, open_backend, open_election, open_keeper, open_roster, split_url
 
 __all__ = [
     "MAX_ENTRIES",
@@ -23,6 +23,7 @@ __all__ = [
     "open_backend",
     "open_election",
     "open_keeper",
+    "open_roster",
     "parse_entry",
     "split_url",
 ]

@@ -11,12 +11,13 @@ from discovery.file import FileBackend
 from discovery.keeping import Keeper
 from discovery.machine import MachineBackend
 from discovery.nodes import NodesBackend
+from discovery.options import MANAGERS
 from discovery.state_file import FileKeeper
 
 STORES = ("consul", "etcd", "zk")
 """The schemes whose service can also hold a lock, so that one of several managers leads."""
 
-_LATER = STORES
+_NO_LOCK = "Leader election is only supported with consul, etcd and zookeeper discovery."
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _NO_OPTIONS: Mapping[str, str] = {}
 
@@ -95,7 +96,20 @@ def open_election(url: str, *, ttl_s: float, options: Mapping[str, str] = _NO_OP
         from discovery.zookeeper_election import ZookeeperElection
 
         return ZookeeperElection(rest, ttl_s=ttl_s, options=options)
-    raise DiscoveryError("Leader election is only supported with consul, etcd and zookeeper discovery.")
+    raise DiscoveryError(_NO_LOCK)
+
+
+def open_roster(url: str, *, ttl_s: float, options: Mapping[str, str] = _NO_OPTIONS) -> Backend:
+    """Return where the managers of the cluster at `url` announce themselves, in the store of their lock.
+
+    Raises DiscoveryError if that kind of discovery has no lock.
+    """
+    if split_url(url)[0] not in STORES:
+        raise DiscoveryError(_NO_LOCK)
+    there = {**options, "kv.path": MANAGERS}
+    if there.get("etcd.api") == "auto":
+        there["etcd.api"] = there.pop("etcd.leader", "v3")
+    return open_backend(url, heartbeat_s=ttl_s, ttl_s=ttl_s, options=there)
 
 
 def open_keeper(url: str, *, options: Mapping[str, str] = _NO_OPTIONS, state_file: Path | None = None) -> Keeper | None:

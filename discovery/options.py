@@ -12,7 +12,8 @@ from discovery.errors import DiscoveryError
 NODES = "docker/swarm/nodes"
 LEADER = "docker/swarm/leader"
 STATE = "docker/swarm/swarmproxy/state"
-"""Ours: classic knows nothing of it, and looks at nothing below docker/swarm but the two above."""
+MANAGERS = "docker/swarm/swarmproxy/managers"
+"""Ours: classic knows nothing of these, and looks at nothing below docker/swarm but the two above."""
 TLS_OPTIONS = ("kv.cacertfile", "kv.certfile", "kv.keyfile")
 _HAS_PORT = re.compile(r"(\[.*\]|[^:\[\]]*):[0-9]*")
 

@@ -5,10 +5,11 @@ import logging
 import random
 import signal
 
-from discovery import Backend, DiscoveryError, DiscoveryRefusedError, Entry
+from discovery import Backend, DiscoveryRefusedError, Entry
 from swarmproxy import notify
 from swarmproxy.durations import format_duration
 from swarmproxy.errors import ConfigError, EngineUnreachable, SwarmError
+from swarmproxy.registration import register, unregister
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.fetch import fetch
 from swarmproxy.wire.pool import Pool
@@ -77,7 +78,7 @@ async def _keep(backend: Backend, entry: Entry, heartbeat_s: float, delay_s: flo
     notify.tell(notify.READY)
     try:
         while True:
-            problem = await _register(backend, entry, heartbeat_s)
+            problem = await register(backend, entry, heartbeat_s)
             if problem and problem != before:
                 log.error("%s", problem, extra=fields)
             elif not problem and before != "":
@@ -90,27 +91,5 @@ async def _keep(backend: Backend, entry: Entry, heartbeat_s: float, delay_s: flo
     finally:
         notify.tell(notify.STOPPING)
         log.info("leaving the discovery service", extra=fields)
-        await _unregister(backend, entry)
-
-
-async def _register(backend: Backend, entry: Entry, timeout_s: float) -> str:
-    """Return why `entry` could not be registered, "" if it was. Raises DiscoveryRefusedError."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await backend.register(entry)
-    except DiscoveryRefusedError:
-        raise
-    except DiscoveryError as error:
-        return str(error)
-    except TimeoutError:
-        return "the discovery service does not answer"
-    return ""
-
-
-async def _unregister(backend: Backend, entry: Entry) -> None:
-    try:
-        async with asyncio.timeout(GOODBYE_S):
-            await backend.unregister(entry)
-    except (DiscoveryError, TimeoutError) as error:
-        reason = str(error) or "the discovery service does not answer"
-        log.warning("the entry could not be taken away", extra={"addr": str(entry), "error": reason})
+        if problem := await unregister(backend, entry, GOODBYE_S):
+            log.warning("the entry could not be taken away", extra={"addr": str(entry), "error": problem})

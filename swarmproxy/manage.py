@@ -13,8 +13,17 @@ from pathlib import Path
 
 import uvloop
 
-from discovery import Backend, DiscoveryError, DiscoveryRefusedError, Keeper, open_backend, open_election, open_keeper
-from discovery.election import Election
+from discovery import (
+    Backend,
+    DiscoveryError,
+    DiscoveryRefusedError,
+    Election,
+    Keeper,
+    open_backend,
+    open_election,
+    open_keeper,
+    open_roster,
+)
 from swarmproxy import __version__, certificates, errors, process
 from swarmproxy.api import app as api
 from swarmproxy.api.authz import Authorizer, Plugin
@@ -36,6 +45,7 @@ from swarmproxy.engine.engine import Engine
 from swarmproxy.engine.shared import Shared
 from swarmproxy.leader.leadership import Leadership
 from swarmproxy.leader.replica import Replica
+from swarmproxy.leader.roster import Roster
 from swarmproxy.model.node import Node
 from swarmproxy.monitoring.audit import AuditLog
 from swarmproxy.monitoring.journals import joined
@@ -76,7 +86,7 @@ async def _manage(settings: Settings) -> int:
     peer_tls = certificates.as_client(settings.tls) if settings.replication is not None else None
     try:
         backend = open_backend(settings.discovery, heartbeat_s=settings.heartbeat_s, options=settings.discovery_options)
-        election = _election(settings)
+        group = _group(settings)
         keeper = await _keeper(settings)
     except DiscoveryError as error:
         raise errors.ConfigError(str(error)) from error
@@ -112,7 +122,7 @@ async def _manage(settings: Settings) -> int:
             await books.catch_up()  # before there is any node to place a container on
         await _follow(backend, cluster, contexts)
 
-    replica = _replica(settings, election, catch_up, peer_tls)
+    replica = _replica(settings, group, catch_up, peer_tls)
     placement.leads = lambda: replica is None or replica.leadership.leads
     mover = Mover(cluster, placement, time.time)
     rescheduling = Rescheduling(cluster, mover, pace=_pace(settings))
@@ -273,11 +283,16 @@ def _innermost(group: BaseException) -> BaseException:
     return group
 
 
-def _election(settings: Settings) -> Election | None:
-    """Return the election that this manager takes part in, if any. Raises DiscoveryError."""
+def _group(settings: Settings) -> tuple[Election, Roster] | None:
+    """Return how this manager and others know who leads, and who there is, if there are others.
+
+    Raises DiscoveryError.
+    """
     if settings.replication is None:
         return None
-    return open_election(settings.discovery, ttl_s=settings.replication.ttl_s, options=settings.discovery_options)
+    url, ttl_s, options = settings.discovery, settings.replication.ttl_s, settings.discovery_options
+    roster = Roster(open_roster(url, ttl_s=ttl_s, options=options), settings.replication.advertise, ttl_s=ttl_s)
+    return open_election(url, ttl_s=ttl_s, options=options), roster
 
 
 async def _keeper(settings: Settings) -> Keeper | None:
@@ -290,7 +305,7 @@ async def _keeper(settings: Settings) -> Keeper | None:
 
 def _replica(
     settings: Settings,
-    election: Election | None,
+    group: tuple[Election, Roster] | None,
     catch_up: Callable[[], Awaitable[None]],
     peer_tls: RenewableContext | None,
 ) -> Replica | None:
@@ -298,10 +313,12 @@ def _replica(
 
     They reach each other with the files that they serve with: as with classic, the certificate is a client's as well.
     """
-    if settings.replication is None or election is None:
+    if settings.replication is None or group is None:
         return None
+    election, roster = group
     return Replica(
         Leadership(election, settings.replication.advertise, catch_up),
+        roster=roster,
         patience_s=min(settings.replication.ttl_s + TAKE_OVER_S, PATIENCE_MAX_S),
         tls=peer_tls,
     )

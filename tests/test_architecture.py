@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("monitoring", "page"),
     ("api",),
     ("leader",),
-    ("cluster",),
+    ("cluster", "registration"),
     ("settings", "policy_file"),
     ("engine",),
     ("scheduler", "policy"),

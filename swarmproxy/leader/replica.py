@@ -5,6 +5,7 @@ import time
 
 from swarmproxy.errors import BadRequest, EngineUnreachable, SwarmError, Unavailable
 from swarmproxy.leader.leadership import Leadership
+from swarmproxy.leader.roster import Roster
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.fetch import fetch
 from swarmproxy.wire.pool import Pool
@@ -33,10 +34,16 @@ class Replica:
     """
 
     def __init__(
-        self, leadership: Leadership, *, patience_s: float = 10.0, tls: RenewableContext | None = None
+        self,
+        leadership: Leadership,
+        *,
+        roster: Roster | None = None,
+        patience_s: float = 10.0,
+        tls: RenewableContext | None = None,
     ) -> None:
         """`patience_s`: how long a request waits for a leader that can be reached."""
         self.leadership = leadership
+        self.roster = roster
         self._patience_s = patience_s
         self._tls = tls
         self._pools: dict[str, Pool] = {}  # by leader, former ones with open streams included
@@ -120,6 +127,8 @@ class Replica:
     async def run(self) -> None:
         """Take part in the election until cancelled, and give up former leaders that hang."""
         async with asyncio.TaskGroup() as tasks:
+            if self.roster is not None:
+                tasks.create_task(self.roster.run(), name="roster")
             tasks.create_task(self.leadership.run(), name="election")
             tasks.create_task(self._give_up_former(), name="former leaders")
 

@@ -18,14 +18,13 @@ from starlette.routing import Route
 from swarmproxy import __version__
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.errors import Forbidden
-from swarmproxy.leader.leadership import Leadership
 from swarmproxy.model.times import NANOSECONDS, format_rfc3339
 from swarmproxy.page import search as searching
 from swarmproxy.page.audience import EVERYBODY, Audience
 from swarmproxy.page.cards import Card, Cards
 from swarmproxy.page.drawing import Drawing, read_assets
 from swarmproxy.page.feed import Feed, Happened, Place
-from swarmproxy.page.overview import managers_of, swarm_of, warnings_of
+from swarmproxy.page.overview import SINGLE, ManagerView, swarm_of, warnings_of
 from swarmproxy.page.search import Search
 
 NODES_PER_PAGE = 1000
@@ -57,7 +56,7 @@ def build(
     cluster: Cluster,
     *,
     overcommit: float = 0.05,
-    leadership: Leadership | None = None,
+    managers: Callable[[], Sequence[ManagerView]] = lambda: (SINGLE,),
     problem: Callable[[], str] = lambda: "",
     audience_of: AudienceOf = lambda _request: EVERYBODY,
     is_local: bool = False,
@@ -67,7 +66,7 @@ def build(
     `audience_of` tells who reads, and raises Forbidden for who may not. With `is_local`, the page is for this machine
     only, and answers to no name but its own.
     """
-    return Guarded(_Pages(cluster, overcommit, leadership, problem, audience_of).application(), is_local=is_local)
+    return Guarded(_Pages(cluster, overcommit, managers, problem, audience_of).application(), is_local=is_local)
 
 
 class Guarded:
@@ -109,12 +108,12 @@ class _Pages:
         self,
         cluster: Cluster,
         overcommit: float,
-        leadership: Leadership | None,
+        managers: Callable[[], Sequence[ManagerView]],
         problem: Callable[[], str],
         audience_of: AudienceOf,
     ) -> None:
         self._cluster = cluster
-        self._leadership = leadership
+        self._managers = managers
         self._problem = problem
         self._audience_of = audience_of
         self._assets = read_assets()
@@ -233,7 +232,7 @@ class _Pages:
         return self._drawing.part(
             "overview",
             totals=self._cards.totals if audience.sees_nodes else None,
-            managers=managers_of(self._leadership),
+            managers=self._managers(),
             swarm=swarm_of(self._cluster) if audience.sees_nodes else None,
             warnings=warnings_of(self._cluster.source, self._problem()),
         )

@@ -8,6 +8,7 @@ from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.leader.replica import Replica
 from swarmproxy.page import app
 from swarmproxy.page.audience import EVERYBODY
+from swarmproxy.page.overview import SINGLE, ManagerView, managers_of
 from swarmproxy.page.permitted import permitted_by
 from swarmproxy.settings import Listen, Settings
 
@@ -24,13 +25,19 @@ def build(
     guard: Guard | None,
 ) -> app.Guarded:
     """Return the application that is served at `address`; see app.build."""
+
+    def managers() -> list[ManagerView]:
+        if replica is None:
+            return [SINGLE]
+        return managers_of(replica.leadership, replica.roster.addresses if replica.roster is not None else ())
+
     is_for_all = guard is None and not settings.page_tls
     if is_for_all and not address.is_local:
         log.warning("the cluster page can be read by everybody who reaches it", extra={"addr": str(address)})
     return app.build(
         cluster,
         overcommit=settings.overcommit,
-        leadership=replica.leadership if replica is not None else None,
+        managers=managers,
         problem=problem,
         audience_of=permitted_by(lambda: guard.policy) if guard is not None else lambda _request: EVERYBODY,
         is_local=is_for_all and address.is_local and not address.path,

@@ -1,5 +1,6 @@
 """What the head of the page says beside the sums: who leads, what swarm there is, and what to be careful about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from swarmproxy.cluster.cluster import Cluster, Source
@@ -19,14 +20,19 @@ class ManagerView:
     is_this: bool = False
 
 
-def managers_of(leadership: Leadership | None) -> list[ManagerView]:
-    """Return the managers that this one knows: itself, and who leads."""
-    if leadership is None:
-        return [ManagerView("", "a single manager")]
+SINGLE = ManagerView("", "a single manager")
+
+
+def managers_of(leadership: Leadership, announced: Sequence[str]) -> list[ManagerView]:
+    """Return who leads, this manager, and which others have announced themselves; nobody twice."""
+    this = leadership.address
     if leadership.leads:
-        return [ManagerView(leadership.address, "leader", is_this=True)]
-    replica = ManagerView(leadership.address, "replica", is_this=True)
-    return [ManagerView(leadership.other, "leader") if leadership.other else ManagerView("", NO_LEADER), replica]
+        leader, views = this, [ManagerView(this, "leader", is_this=True)]
+    else:
+        leader = leadership.other
+        views = [ManagerView(leader, "leader") if leader else ManagerView("", NO_LEADER)]
+        views.append(ManagerView(this, "replica", is_this=True))
+    return views + [ManagerView(address, "replica") for address in announced if address not in (leader, this)]
 
 
 @dataclass(frozen=True, slots=True)

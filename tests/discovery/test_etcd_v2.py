@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from discovery import DiscoveryError, parse_entry
+from discovery import DiscoveryError, open_roster, parse_entry
 from tests.discovery.readers import backend_of, campaigning, watching
 from tests.discovery.servers.etcd import Etcd, serve
 from tests.discovery.store_contract import LEADER, NODES, BasicContract, ElectionContract, TlsContract
@@ -89,6 +89,17 @@ class TestAuto(BasicContract):
             assert store.read(f"{prefix}/{LEADER}") is None
             async with campaigning(store, prefix, "two:1", options={"etcd.api": "v2"}) as other:
                 await other.until(leading=False, leader="one:1")
+
+    @pytest.mark.parametrize("leader", ["v2", "v3"])
+    async def test_roster_of_one_store(self, store: Etcd, prefix: str, leader: str) -> None:
+        """The managers announce themselves where their lock is: all of them use that."""
+        options = {"etcd.api": "auto", "etcd.leader": leader}
+        auto = open_roster(store.url(prefix), ttl_s=store.ttl_s, options=options)
+        await auto.register(parse_entry("10.0.0.7:2376"))
+        for api in ("v2", "v3"):
+            found = await open_roster(store.url(prefix), ttl_s=store.ttl_s, options={"etcd.api": api}).fetch()
+            assert [str(entry) for entry in found] == (["10.0.0.7:2376"] if api == leader else [])
+        await auto.unregister(parse_entry("10.0.0.7:2376"))
 
 
 class TestV2IsOff:

@@ -1,8 +1,10 @@
 """Managers that lead by the locks of consul and ZooKeeper: the same in short."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.conftest import StartManager
@@ -10,6 +12,7 @@ from tests.discovery.servers.consul import Consul
 from tests.discovery.servers.process import Store
 from tests.discovery.servers.zookeeper import Zookeeper
 from tests.hosts.engine import Engine
+from tests.hosts.manager import PORTS, Manager
 from tests.integration.builders import start, written
 from tests.integration.faults import ps, run
 from tests.integration.group import Group, frozen, role_of, seconds_until, serving
@@ -53,6 +56,32 @@ def test_succession(group: Group) -> None:
     assert role_of(leader)[0] == "replica"
     group.agreed()
     run(leader, "third")
+
+
+def test_page_of_a_group(group: Group) -> None:
+    """The page names the leader and all replicas: one that ends is gone at once, one that is killed with its TTL."""
+    page = f"127.0.0.1:{next(PORTS)}"
+    this = group.add(more=("--page-addr", page))
+    one, other = group.add(), group.add()
+    leader, _ = group.agreed()
+
+    def roles() -> dict[str, str]:
+        text = httpx.get(f"http://{page}/").text
+        return {address: role for role, address in re.findall(r"<li><b>(leader|replica)</b> ([0-9.:]+)", text)}
+
+    def expected(*managers: Manager) -> dict[str, str]:
+        return {each.address: "leader" if each is leader else "replica" for each in managers}
+
+    assert leader is this  # it was alone when it began
+    seconds_until(lambda: roles() == expected(this, one, other), "all three")
+    one.stop()
+    took_s = seconds_until(lambda: roles() == expected(this, other), "one that ended to be gone")
+    print(f"gone {took_s:.2f} s after its end")
+    other.kill()
+    took_s = seconds_until(lambda: roles() == expected(this), "one that was killed to be gone")
+    print(f"gone {took_s:.2f} s after it was killed, ttl {group.store.ttl_s} s")
+    other.start()
+    seconds_until(lambda: roles() == expected(this, other), "it to be back")
 
 
 def test_build_through_a_replica(group: Group, tmp_path: Path) -> None:

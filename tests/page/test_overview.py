@@ -13,27 +13,37 @@ from tests.leader.election import ScriptedElection, won
 from tests.leader.test_leadership import campaigning
 from tests.page.scene import Scene
 
-ME, OTHER = "10.0.0.1:2375", "10.0.0.2:2375"
+ME, OTHER, THIRD = "10.0.0.1:2375", "10.0.0.2:2375", "10.0.0.3:2375"
 
 
 async def test_managers() -> None:
-    """A replica says who leads, or that nobody does; a leader that it leads; a manager that is alone that it is."""
-    assert managers_of(None) == [ManagerView("", "a single manager")]
+    """A replica says who leads, or that nobody does, and which other replicas there are; a leader that it leads."""
     election = ScriptedElection(Standing(leader=OTHER))
     async with campaigning(election) as (leadership, _):
         await eventually(lambda: leadership.other)
         this = ManagerView(ME, "replica", is_this=True)
-        assert managers_of(leadership) == [ManagerView(OTHER, "leader"), this]
-        async with Scene(1).client(leadership=leadership) as client:
+        third = ManagerView(THIRD, "replica")
+        assert managers_of(leadership, ()) == [ManagerView(OTHER, "leader"), this]
+        assert managers_of(leadership, (ME, OTHER, THIRD)) == [ManagerView(OTHER, "leader"), this, third]
+        async with Scene(1).client(managers=lambda: managers_of(leadership, (THIRD,))) as client:
             text = (await client.get("/")).text
             assert f"<b>leader</b> {OTHER}" in text
             assert f"<b>replica</b> {ME} <i>this one</i>" in text
+            assert f"<b>replica</b> {THIRD}</li>" in text
         election.say(Standing())
         await eventually(lambda: not leadership.other)
-        assert managers_of(leadership) == [ManagerView("", NO_LEADER), this]
+        announced = (OTHER, THIRD)  # whoever led is there until it says otherwise
+        expected = [ManagerView("", NO_LEADER), this, ManagerView(OTHER, "replica"), third]
+        assert managers_of(leadership, announced) == expected
         election.say(won(ME))
         await eventually(lambda: leadership.leads)
-        assert managers_of(leadership) == [ManagerView(ME, "leader", is_this=True)]
+        assert managers_of(leadership, (ME,)) == [ManagerView(ME, "leader", is_this=True)]
+
+
+async def test_a_single_manager() -> None:
+    """One that is alone says that it is."""
+    async with Scene(1).client() as client:
+        assert "<b>a single manager</b></li>" in (await client.get("/")).text
 
 
 def enlist(engine: Engine, node_id: str, *, is_manager: bool = False, cluster_id: str = "") -> None:
@@ -75,4 +85,4 @@ def test_leadership_is_asked() -> None:
     """A lock that has ended by the clock is no lead."""
     leadership = Leadership(ScriptedElection(), ME)
     leadership.standing, leadership._is_ready = won(ME, for_s=-1), True
-    assert [each.role for each in managers_of(leadership)] == [NO_LEADER, "replica"]
+    assert [each.role for each in managers_of(leadership, ())] == [NO_LEADER, "replica"]
