@@ -76,9 +76,8 @@ man: $(VENV)/ready ## make the manual page, in dist/
 	@$(VENV)/bin/swarmproxy manual >dist/swarmproxy.1
 	@echo "man dist/swarmproxy.1"
 
-audit: $(VENV)/ready ## ask the vulnerability service of the Python package index about all that is installed (network)
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
-	@$(PYTHON) -m pip_audit --strict --skip-editable
+audit: $(VENV)/ready ## ask a vulnerability service about all that is installed: make audit SERVICE=URL (network)
+	@$(PYTHON) -m deploy.audit $(if $(SERVICE),--service $(SERVICE)) $(if $(OR_TELL),--or-tell)
 
 clean: demo-stop ## remove what was built, fetched and cached
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist /var/cache/swarmproxy-tests
