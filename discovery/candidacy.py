@@ -4,17 +4,20 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 
 from discovery.election import Standing
 from discovery.errors import DiscoveryError, DiscoveryRefusedError
 
+SAFETY = 0.9
+"""The part of the promised time for which a leader trusts its last renewal: the rest is for clocks and slow loops."""
+
 RESIGN_S = 2.0
 RETRY_S = 0.1
 """Before the lock is tried again that was just refused, and after the first error."""
 
-LONGEST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 0.3
 
 
 class Candidacy(ABC):
@@ -27,6 +30,7 @@ class Candidacy(ABC):
         self.renewed_at = 0.0
         """When we sent the last renewal that succeeded, by the monotonic clock."""
         self.leads = False
+        self._followed, self._heard_at = "", 0.0  # whom we followed when the store told us last, and when that was
 
     @abstractmethod
     async def step(self) -> Standing:
@@ -44,29 +48,47 @@ class Candidacy(ABC):
         """For how long nobody else can have the lock, if we have it."""
         return self.renewed_at + self.promised_s - time.monotonic()
 
-    def doubt(self, problem: str) -> Standing:
-        """Return the standing while the store cannot be asked: we lead for as long as we were promised."""
-        self.leads = self.leads and self.left_s > 0
-        return Standing(leading=self.leads, leader=self.address if self.leads else "", error=problem)
+    async def advance(self) -> Standing:
+        """Return what `step` does, and until when it holds. Raises DiscoveryError, also before the lock can pass on."""
+        try:
+            async with asyncio.timeout(self.left_s if self.leads else None):
+                standing = await self.step()
+        except TimeoutError as error:
+            raise DiscoveryError("the store does not answer in time to renew the lock") from error
+        if standing.leading and self.left_s <= 0:  # frozen, perhaps
+            raise DiscoveryError("the lock was not renewed in time")
+        self._followed, self._heard_at = "" if standing.leading else standing.leader, time.monotonic()
+        return self._with_end(standing)
 
-    async def campaign(self) -> AsyncGenerator[Standing, None]:
-        """Yield the standing after each change, and resign in the end; see Election."""
-        said: Standing | None = None
-        reasons: set[str] = set()  # that were told since all was well
-        failures = 0
+    def doubt(self, problem: str) -> Standing:
+        """Return the standing while the store cannot be asked: who led then still does, for as long as was promised."""
+        self.leads = self.leads and self.left_s > 0
+        if self.leads:
+            return self._with_end(Standing(leading=True, leader=self.address, error=problem))
+        may_lead = time.monotonic() < self._heard_at + self.promised_s
+        return Standing(leader=self._followed if may_lead else "", error=problem)
+
+    def _with_end(self, standing: Standing) -> Standing:
+        return replace(standing, until=self.renewed_at + self.promised_s) if standing.leading else standing
+
+
+async def campaign(opened: AbstractAsyncContextManager[Candidacy]) -> AsyncGenerator[Standing, None]:
+    """Yield the standing of the candidacy after each change and each renewal, and resign in the end; see Election."""
+    said: Standing | None = None
+    reasons: set[str] = set()  # that were told since all was well
+    failures = 0
+    async with opened as candidacy:
         try:
             while True:
                 try:
-                    standing = await self._advance()
+                    standing = await candidacy.advance()
                     failures = 0
                     reasons.clear()
                 except DiscoveryError as error:
-                    if isinstance(error, DiscoveryRefusedError) and not self.renewed_at:
+                    if isinstance(error, DiscoveryRefusedError) and not candidacy.renewed_at:
                         raise
-                    standing = self.doubt(str(error))
+                    standing = candidacy.doubt(str(error))
                     failures += 1
-                if standing.leading:
-                    standing = replace(standing, until=self.renewed_at + self.promised_s)
                 if said is None or (standing.leading, standing.leader) != (said.leading, said.leader):
                     is_news = True
                 elif failures:  # a single connection that breaks is none
@@ -79,18 +101,8 @@ class Candidacy(ABC):
                     yield standing
                 if failures:
                     pause_s = min(RETRY_S * 2 ** min(failures - 1, 10), LONGEST_PAUSE_S)
-                    await asyncio.sleep(min(pause_s, self.left_s) if self.leads else pause_s)
+                    await asyncio.sleep(min(pause_s, candidacy.left_s) if candidacy.leads else pause_s)
         finally:
-            with suppress(DiscoveryError, TimeoutError):
+            with suppress(DiscoveryError, TimeoutError):  # then the lock ends by itself
                 async with asyncio.timeout(RESIGN_S):
-                    await self.resign()
-
-    async def _advance(self) -> Standing:
-        try:
-            async with asyncio.timeout(self.left_s if self.leads else None):
-                standing = await self.step()
-        except TimeoutError as error:
-            raise DiscoveryError("the store does not answer in time to renew the lock") from error
-        if standing.leading and self.left_s <= 0:  # frozen, perhaps
-            raise DiscoveryError("the lock was not renewed in time")
-        return standing
+                    await candidacy.resign()

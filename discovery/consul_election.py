@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 
-from discovery.candidacy import RETRY_S, Candidacy
+from discovery.candidacy import RETRY_S, SAFETY, Candidacy, campaign
 from discovery.consul_client import WAIT_S, Calls, parse_url
 from discovery.election import Standing
 
@@ -21,22 +21,23 @@ class ConsulElection:
         self._key = place.leader
         self._ttl_s = ttl_s
 
-    async def campaign(self, address: str) -> AsyncIterator[Standing]:
+    def campaign(self, address: str) -> AsyncIterator[Standing]:
         """Yield the standing of `address`; see Election."""
+        return campaign(self._candidacy(address))
+
+    @asynccontextmanager
+    async def _candidacy(self, address: str) -> AsyncIterator[Candidacy]:
         async with self._server.connect(min(CALL_S, self._ttl_s / 4)) as calls:
-            candidacy = _Candidacy(calls, self._key, address, self._ttl_s)
-            async with aclosing(candidacy.campaign()) as standings:
-                async for standing in standings:
-                    yield standing
+            yield _Candidacy(calls, self._key, address, self._ttl_s)
 
 
 class _Candidacy(Candidacy):
     """One candidate and its session."""
 
     def __init__(self, calls: Calls, key: str, address: str, ttl_s: float) -> None:
-        # consul promises half of the TTL, though it keeps a session for all of it. We use a little less, and
-        # renew early enough for a second try.
-        super().__init__(address, promised_s=ttl_s / 2 * 0.9)
+        # consul promises half of the TTL, though it keeps a session for all of it. We renew early enough for a second
+        # try.
+        super().__init__(address, promised_s=ttl_s / 2 * SAFETY)
         self._calls = calls
         self._key = key
         self._ttl_s = ttl_s

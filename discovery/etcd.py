@@ -6,14 +6,15 @@ Options: see `parse_options`.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Protocol
 
 from discovery.backend import Listing
+from discovery.candidacy import Candidacy, campaign
 from discovery.election import Standing
 from discovery.entry import Entry
 from discovery.errors import DiscoveryError
-from discovery.etcd_campaign import campaign
+from discovery.etcd_candidacy import EtcdCandidacy
 from discovery.etcd_options import EtcdOptions, parse_options
 from discovery.etcd_tree import keep_listing
 from discovery.etcd_v2 import Endpoints, Keys, V2IsOffError
@@ -167,18 +168,16 @@ class EtcdElection:
         self._ttl_s = ttl_s
         self._call_s = min(CALL_S, ttl_s / 4)  # time for another endpoint before a reign ends
 
-    async def campaign(self, address: str) -> AsyncGenerator[Standing, None]:
-        """Yield standings as Election says."""
+    def campaign(self, address: str) -> AsyncIterator[Standing]:
+        """Yield the standing of `address`; see Election."""
+        return campaign(self._candidacy(address))
+
+    @asynccontextmanager
+    async def _candidacy(self, address: str) -> AsyncIterator[Candidacy]:
         options, ttl_s = self._options, self._ttl_s
         if options.leader_api == "v3":
             with Connection(options, Session(options), call_s=self._call_s) as etcd:
-                lock = V3Lock(etcd, options, address=address, ttl_s=ttl_s)
-                async with aclosing(campaign(lock, ttl_s=ttl_s)) as standings:
-                    async for standing in standings:
-                        yield standing
+                yield EtcdCandidacy(V3Lock(etcd, options, address=address, ttl_s=ttl_s), address, ttl_s)
         else:
             async with Keys(options, Endpoints(options), call_s=self._call_s) as keys:
-                v2_lock = V2Lock(keys, options, address=address, ttl_s=ttl_s)
-                async with aclosing(campaign(v2_lock, ttl_s=ttl_s)) as standings:
-                    async for standing in standings:
-                        yield standing
+                yield EtcdCandidacy(V2Lock(keys, options, address=address, ttl_s=ttl_s), address, ttl_s)

@@ -4,7 +4,7 @@ import asyncio
 import math
 
 from discovery.errors import DiscoveryError
-from discovery.etcd_campaign import RETRY_S, Holder
+from discovery.etcd_candidacy import RETRY_S, Holder
 from discovery.etcd_options import EtcdOptions
 from discovery.etcd_v2 import COMPARE_FAILED, EXISTS, MISSING, Keys, Node, refuse
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from discovery.errors import DiscoveryError
-from discovery.etcd_campaign import RETRY_S, Holder
+from discovery.etcd_candidacy import RETRY_S, Holder
 from discovery.etcd_options import EtcdOptions
 from discovery.etcd_v3 import Connection, Stream, etcdrpc
 from discovery.etcd_v3_nodes import grant, renew, revoke

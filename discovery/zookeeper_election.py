@@ -4,9 +4,9 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 
-from discovery.candidacy import Candidacy
+from discovery.candidacy import SAFETY, Candidacy, campaign
 from discovery.election import Standing
 from discovery.errors import DiscoveryError
 from discovery.zookeeper_session import Session, parse_url
@@ -26,20 +26,21 @@ class ZookeeperElection:
         self._path = place.leader
         self._ttl_s = ttl_s
 
-    async def campaign(self, address: str) -> AsyncIterator[Standing]:
+    def campaign(self, address: str) -> AsyncIterator[Standing]:
         """Yield the standing of `address`; see Election."""
+        return campaign(self._candidacy(address))
+
+    @asynccontextmanager
+    async def _candidacy(self, address: str) -> AsyncIterator[Candidacy]:
         async with self._ensemble.connect(self._ttl_s, min(CALL_S, self._ttl_s / 4)) as session:
-            candidacy = _Candidacy(session, self._path, address, self._ttl_s)
-            async with aclosing(candidacy.campaign()) as standings:
-                async for standing in standings:
-                    yield standing
+            yield _Candidacy(session, self._path, address, self._ttl_s)
 
 
 class _Candidacy(Candidacy):
     """One candidate and its node below that of the lock."""
 
     def __init__(self, session: Session, path: str, address: str, ttl_s: float) -> None:
-        super().__init__(address, promised_s=ttl_s * 0.9)
+        super().__init__(address, promised_s=ttl_s * SAFETY)
         self._session = session
         self._path = path
         self._pause_s = 0.0
@@ -84,7 +85,7 @@ class _Candidacy(Candidacy):
             # In the form that Go's client gives to the names of protected nodes. It reads the text after the
             # last "-" of every node here as a number, and cannot go on at one that is none.
             self._number, self._name = number, f"_c_{uuid.uuid4().hex}-lock-"
-            self.promised_s = self._session.timeout_s * 0.9
+            self.promised_s = self._session.timeout_s * SAFETY
         contenders = _in_order(names)
         if not any(name.startswith(self._name) for name in contenders):
             self._pause_s = 0
