@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from swarmproxy.cluster.asking import Headers, versioned
+from swarmproxy.cluster.settled import reread
 from swarmproxy.cluster.tee import Branch, Tee
 from swarmproxy.engine.client import engine_error, split_lines
 from swarmproxy.engine.engine import Engine, State
@@ -158,7 +159,7 @@ class Broadcast:
         try:
             async with self._places:
                 await converse(engine, self._request, self._tell, body=branch, silence_s=self._silence_s)
-                await read_images(engine)
+                await reread(engine, "images")
         except SwarmError as failure:
             error = failure
         if error is not None and self._rescue is not None:
@@ -224,14 +225,6 @@ async def converse(
             body.close()
     if failure is not None:
         raise failure
-
-
-async def read_images(engine: Engine) -> None:
-    """Read the images of `engine` anew. A failure is its health's business: what was done is done."""
-    try:
-        await engine.refresh_images()
-    except SwarmError as error:
-        log.warning("images could not be read", extra={"engine": engine.name, "error": str(error)})
 
 
 def _read(engine: Engine, text: bytes) -> Line | None:

@@ -338,26 +338,13 @@ class Cluster:
 
     def images_changed(self, engine: Engine) -> Callable[[], None]:
         """As `changed`, for the images of `engine`."""
-        return self._read_later(engine, IMAGES, engine.refresh_images)
-
-    def networks_changed(self, engine: Engine) -> Callable[[], None]:
-        """As `changed`, for the networks of `engine`."""
-        return self._read_later(engine, "networks", engine.refresh_networks)
-
-    def volumes_changed(self, engine: Engine) -> Callable[[], None]:
-        """As `changed`, for the volumes of `engine`."""
-        return self._read_later(engine, "volumes", engine.refresh_volumes)
-
-    def _read_later(
-        self, engine: Engine, what: str, refresh: Callable[[], Coroutine[None, None, object]]
-    ) -> Callable[[], None]:
-        settle = self.unsettled.expect(engine, what)
+        settle = self.unsettled.expect(engine, IMAGES)
 
         def read() -> None:
             if self._tasks is None:
                 settle()
             else:
-                self._tasks.create_task(refresh_then(refresh, settle), name=f"settle {what[:12]}")
+                self._tasks.create_task(refresh_then(engine.refresh_images, settle), name="settle images")
 
         return read
 

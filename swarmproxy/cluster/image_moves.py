@@ -24,9 +24,9 @@ from swarmproxy.cluster.broadcast import (
     Tell,
     converse,
     patience,
-    read_images,
 )
 from swarmproxy.cluster.cluster import Cluster
+from swarmproxy.cluster.settled import reread
 from swarmproxy.cluster.tee import Tee
 from swarmproxy.engine.client import engine_error
 from swarmproxy.engine.engine import Engine
@@ -149,7 +149,7 @@ class ImageMover:
             )
             await converse(to, load, told, body=body)
             feeding.cancel()  # what is left of the archive, the engine did not need
-        await read_images(to)
+        await reread(to, "images")
         if not (await _inspect(to, name, version)).is_same(before):
             raise SwarmError(f"{to.title} has another image as {reference} than {source.title}")
 

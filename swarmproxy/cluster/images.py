@@ -8,11 +8,12 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from swarmproxy.cluster.asking import ask, ask_and_check, refusal
-from swarmproxy.cluster.broadcast import Report, StreamRequest, converse, read_images
+from swarmproxy.cluster.broadcast import Report, StreamRequest, converse
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.failures import combined
 from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.image_index import Held
+from swarmproxy.cluster.settled import reread
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import EngineError, EngineUnreachable, NotFound, ProtocolViolation, SwarmError
 from swarmproxy.model.apiversion import Version
@@ -48,7 +49,7 @@ class Pulls:
             headers=(("X-Registry-Auth", auth),) if auth else (),
         )
         await converse(engine, request, _ignore)
-        await read_images(engine)
+        await reread(engine, "images")
 
 
 async def _ignore(_report: Report) -> None:
@@ -114,7 +115,7 @@ async def remove(cluster: Cluster, name: str, query: str, version: Version) -> l
         if engine.state is not State.HEALTHY:
             raise EngineUnreachable(f"the node is {engine.state.value}, and the image still there")
         answer = await ask(engine, version, "DELETE", path, timeout_s=REMOVE_TIMEOUT_S)
-        await read_images(engine)
+        await reread(engine, "images")
         if answer.status >= 400:
             raise refusal(answer, "/images")
         try:
@@ -149,7 +150,7 @@ async def tag(cluster: Cluster, name: str, query: str, version: Version) -> None
 
     async def tag_on(engine: Engine) -> None:
         await ask_and_check(engine, version, "POST", path, timeout_s=TAG_TIMEOUT_S)
-        await read_images(engine)
+        await reread(engine, "images")
 
     if (error := (await on_all(engines, tag_on, timeout_s=TAG_TIMEOUT_S)).error) is not None:
         raise error

@@ -9,9 +9,9 @@ import msgspec
 
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.cluster import Cluster
-from swarmproxy.cluster.networking import reread
 from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.projects import home_of
+from swarmproxy.cluster.settled import reread
 from swarmproxy.cluster.swarms import managers
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import Conflict, NoNodeFits
@@ -70,7 +70,7 @@ class NetworkMaker:
                 body = spec.body(**sent) if sent else body
                 answer = await ask(engine, version, "POST", "/networks/create", body=body, timeout_s=CREATE_TIMEOUT_S)
                 if answer.status < 400:
-                    await reread([engine])
+                    await reread(engine, "networks")
             finally:
                 self._in_flight[engine] -= 1
                 if not self._in_flight[engine]:

@@ -15,6 +15,7 @@ from swarmproxy.cluster.networks import HeldNetwork
 from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.prune import Kind, ask_prune, summed_up
 from swarmproxy.cluster.references import engines_that_join
+from swarmproxy.cluster.settled import reread
 from swarmproxy.cluster.swarms import managers
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import EngineUnreachable, Forbidden, NotFound, SwarmError
@@ -174,7 +175,7 @@ async def remove(cluster: Cluster, name: str, version: Version) -> Answer:
             answer = await _ask_until_reached(engines, version, "DELETE", path)
     if answer.status in (204, 404):
         cluster.networks.forget(held)
-    await reread(held.engines if held.network.is_local else engines[:1])
+    await reread(engines[0], "networks")
     return answer
 
 
@@ -278,18 +279,9 @@ async def prune(
         for held in [held for name in names if name in shared for held in cluster.networks.with_prefix(shared[name])]:
             cluster.networks.forget(held)
         if names:
-            await reread([engine])
+            await reread(engine, "networks")
         titles = [f"{engine.name}/{name}" if with_node and name not in shared else name for name in names]
         return {NETWORKS.removed: titles}
 
     pruned = await summed_up(taking_part(cluster, nodes), NETWORKS, work)
     return list(pruned[NETWORKS.removed])
-
-
-async def reread(engines: Iterable[Engine]) -> None:
-    """Read the networks of `engines` anew. A failure is their health's business: what was done is done."""
-    for outcome in await asyncio.gather(*(each.refresh_networks() for each in engines), return_exceptions=True):
-        if isinstance(outcome, SwarmError):
-            log.warning("networks could not be read", extra={"error": str(outcome)})
-        elif isinstance(outcome, BaseException):
-            raise outcome

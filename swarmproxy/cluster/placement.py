@@ -17,7 +17,7 @@ from swarmproxy.cluster.image_facts import ImageFacts
 from swarmproxy.cluster.image_moves import ImageMover
 from swarmproxy.cluster.images import Pulls, has_image
 from swarmproxy.cluster.references import own_network, own_volume, resolve
-from swarmproxy.cluster.volume_work import reread as reread_volumes
+from swarmproxy.cluster.settled import reread
 from swarmproxy.engine.client import Created
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineError, EngineUnreachable, NoNodeFits, SwarmError, Unavailable
@@ -184,7 +184,7 @@ class Placement:
             if request.registry_auth and is_rescheduled(spec.labels):
                 self.cluster.credentials.keep(swarm_id, request.registry_auth)
             if any(name not in engine.volumes for name in wanted.volumes):
-                await reread_volumes(engine)  # before the place is given back: the next one must find them
+                await reread(engine, "volumes")  # before the place is given back: the next one must find them
             try:
                 await engine.refresh_container(created.id, begun_will_do=True)  # by the event of it
             except SwarmError as error:  # it exists: the next look at the engine will find it

@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from swarmproxy.cluster.asking import ask_and_check, version_for
-from swarmproxy.cluster.broadcast import read_images
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.participants import taking_part
+from swarmproxy.cluster.settled import reread
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineError, SwarmError
 from swarmproxy.model.apiversion import Version
@@ -57,7 +57,7 @@ async def prune(
             for container_id in answer.get(kind.removed) or ():
                 cluster.removed(engine, container_id)
         elif kind is IMAGES:
-            await read_images(engine)
+            await reread(engine, "images")
         return answer
 
     return await summed_up(taking_part(cluster, nodes), kind, work)

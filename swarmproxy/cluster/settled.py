@@ -1,8 +1,9 @@
-"""Reads that follow writes: a list waits for the changes whose answers have already gone out."""
+"""Reads that follow writes: before the answer goes out, or after it, and then lists wait for what they tell."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import SwarmError
@@ -58,6 +59,15 @@ class Unsettled:
                 await self._calm.wait()
         except TimeoutError:
             return
+
+
+async def reread(engine: Engine, what: Literal["images", "networks", "volumes"]) -> None:
+    """Read a list of `engine` anew. A failure is its health's business: what was done is done."""
+    refresh = {"images": engine.refresh_images, "networks": engine.refresh_networks, "volumes": engine.refresh_volumes}
+    try:
+        await refresh[what]()
+    except SwarmError as error:
+        log.warning("%s could not be read", what, extra={"engine": engine.title, "error": str(error)})
 
 
 async def refresh_then(refresh: Callable[[], Awaitable[object]], settle: Callable[[], None]) -> None:

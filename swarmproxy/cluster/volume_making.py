@@ -14,7 +14,7 @@ from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.projects import PROJECT, home_of
-from swarmproxy.cluster.volume_work import reread
+from swarmproxy.cluster.settled import reread
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineError, NoSwarm, SwarmError
 from swarmproxy.model.apiversion import Version
@@ -61,7 +61,7 @@ class VolumeMaker:
             answer = await ask(engine, version, "POST", CREATE_PATH, body=sent, timeout_s=CREATE_TIMEOUT_S)
             if answer.status >= 400:
                 raise refusal(answer, CREATE_PATH)
-            await reread(engine)
+            await reread(engine, "volumes")
             return _members.decode(answer.body)
 
         if spec.driver != LOCAL:

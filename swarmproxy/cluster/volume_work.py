@@ -1,6 +1,5 @@
 """What is done with volumes that there are: shown, inspected, removed and pruned, wherever they are."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,17 +12,16 @@ from swarmproxy.cluster.failures import combined
 from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.prune import Kind, adapted, ask_prune, summed_up
+from swarmproxy.cluster.settled import reread
 from swarmproxy.cluster.volumes import HeldVolume, ambiguous
 from swarmproxy.engine.engine import Engine, State
-from swarmproxy.errors import EngineUnreachable, NotFound, ProtocolViolation, SwarmError, Unavailable
+from swarmproxy.errors import EngineUnreachable, NotFound, ProtocolViolation, Unavailable
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.filters import Filters, labels_match, parse_filters, parse_labels
 from swarmproxy.model.members import NOT_JSON
 from swarmproxy.model.versions import ANONYMOUS_VOLUME, Subject
 from swarmproxy.model.volume import Volume, alike, list_from_engine
 from swarmproxy.model.volume_listing import Shown, VolumeQuery
-
-log = logging.getLogger("swarmproxy.cluster")
 
 REMOVE_TIMEOUT_S = 60.0
 PRUNED = Kind(path="/volumes/prune", removed="VolumesDeleted", objects="volumes", subject=Subject.VOLUMES_PRUNE)
@@ -105,7 +103,7 @@ async def remove(cluster: Cluster, name: str, version: Version, *, force: bool) 
 
     async def remove_on(engine: Engine) -> bool:
         answer = await ask(engine, version, "DELETE", path, timeout_s=REMOVE_TIMEOUT_S)
-        await reread(engine)
+        await reread(engine, "volumes")
         if answer.status >= 400 and answer.status != 404:
             raise refusal(answer, path)
         return answer.status != 404
@@ -120,7 +118,7 @@ async def remove(cluster: Cluster, name: str, version: Version, *, force: bool) 
         raise combined(failures, asked=len(engines))
     for each in found:
         if not each.volume.is_local:
-            await on_all(each.healthy, reread, timeout_s=REMOVE_TIMEOUT_S)
+            await on_all(each.healthy, lambda engine: reread(engine, "volumes"), timeout_s=REMOVE_TIMEOUT_S)
     if not any(gone for _, gone in outcome.done):
         raise NotFound(f"get {name}: no such volume")
 
@@ -142,7 +140,7 @@ async def prune(
         else:
             answer = await ask_prune(engine, PRUNED, case, version)
         names: list[str] = answer.get(PRUNED.removed) or []
-        await reread(engine)
+        await reread(engine, "volumes")
         shared = {name for name, volume in before.items() if not volume.is_local}
         titles = [f"{engine.name}/{name}" if with_node and name not in shared else name for name in names]
         return answer | {PRUNED.removed: titles}
@@ -175,11 +173,3 @@ def _wanted(volume: Volume, filters: Filters) -> bool:
     return labels_match(volume.labels, parse_labels(filters.get("label", ()))) and not any(
         labels_match(volume.labels, [each]) for each in unwanted
     )
-
-
-async def reread(engine: Engine) -> None:
-    """Read the volumes of `engine` anew. A failure is its health's business: what was done is done."""
-    try:
-        await engine.refresh_volumes()
-    except SwarmError as error:
-        log.warning("volumes could not be read", extra={"engine": engine.title, "error": str(error)})
