@@ -72,6 +72,7 @@ class Forwarding(AnswerReader):
         "_settled",
         "_splice",
         "_stall",
+        "is_late",
     )
 
     def __init__(
@@ -79,6 +80,7 @@ class Forwarding(AnswerReader):
     ) -> None:
         super().__init__(connection, method=exchange.request.method, decode=False)
         self._on_end = on_end
+        self.is_late = False  # it was given up, since the engine took too long
         self._settled = False
         self._exchange = exchange
         self._client = exchange.connection
@@ -141,6 +143,7 @@ class Forwarding(AnswerReader):
 
     def overdue(self) -> None:
         """Give up an engine that does not answer."""
+        self.is_late = True
         self._fail(f"did not answer within {self._options.head_timeout_s:g} s")
 
     def pause_writing(self) -> None:

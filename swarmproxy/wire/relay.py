@@ -106,7 +106,7 @@ class Exchange(AsgiExchange):
                     await pool.prepare()  # a stream keeps its connection, and more requests follow it, as a rule
                 return await done
             except EngineUnreachable:
-                if fresh or not again or forward.began or self.gone:
+                if fresh or not again or forward.began or forward.is_late or self.gone:
                     raise
                 connection = None
             except asyncio.CancelledError:
@@ -143,7 +143,8 @@ class Exchange(AsgiExchange):
             self._finished.set_result(None)
             self._finished = None
         if error is not None:
-            again = self.request.method in _CAN_BE_SENT_AGAIN and forward is not None and not forward.began
+            silent = forward is not None and not forward.began and not forward.is_late
+            again = self.request.method in _CAN_BE_SENT_AGAIN and silent
             self._sent_before = True
             self._failure = None if again else error
             self.connection.ask_application(self)

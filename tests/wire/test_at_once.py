@@ -131,8 +131,9 @@ async def test_client_leaves(proxy: Proxy) -> None:
     assert (proxy.asked, proxy.pool.busy) == (1, 0)
 
 
-async def test_silent_engine(proxy: Proxy) -> None:
-    """The deadline of the answer holds here too."""
+@pytest.mark.parametrize("request_", [GET, POST])
+async def test_silent_engine(proxy: Proxy, request_: bytes) -> None:
+    """The deadline of the answer holds here too, and nobody is asked again after it."""
     proxy.options = RelayOptions(head_timeout_s=0.05)
 
     async def script(peer: Peer) -> None:
@@ -142,10 +143,11 @@ async def test_silent_engine(proxy: Proxy) -> None:
 
     proxy.engine.script = script
     client = await warmed_up(proxy)
-    await client.send(POST)
+    await client.send(request_)
     status, _, body = await client.answer()
     assert status == 500
     assert b"did not answer within 0.05 s" in body
+    assert proxy.engine.connections == 1
 
 
 async def test_work_without_client(proxy: Proxy) -> None:

@@ -291,6 +291,24 @@ async def test_head_timeout(proxy: Proxy) -> None:
     assert "did not answer within 0.3 s" in str(await proxy.result())
 
 
+async def test_silence_on_a_kept_connection(proxy: Proxy) -> None:
+    """An engine that is silent on a connection that it kept is not asked again: a GET, too, waits only once."""
+    proxy.options = RelayOptions(head_timeout_s=0.1)
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.rest()
+
+    proxy.engine.script = script
+    client = await proxy.connect()
+    for result in ("200", "did not answer within 0.1 s"):
+        await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await client.answer()
+        assert result in str(await proxy.result())
+    assert proxy.engine.connections == 1
+
+
 async def test_options_shape_the_answer(proxy: Proxy) -> None:
     """`body` replaces the client's, `headers` the engine's of that name, and `on_head` hears the status first."""
     heard: list[int] = []
