@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from swarmproxy.api.forwarded import SOON_S
 from swarmproxy.cluster.asking import unreachable, versioned
-from swarmproxy.cluster.swarms import READS, Leaderless, Swarms, patience, refused_by_manager
+from swarmproxy.cluster.swarms import READS, Leaderless, Swarms, refused_by_manager
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import EngineUnreachable, SwarmError, Unavailable
 from swarmproxy.model.apiversion import Version
@@ -36,7 +36,7 @@ async def forward_to_manager(
     options = replace(options, holds=lambda status: status >= 500)
     path = quote(path, safe="/:@")
     failure: SwarmError = Unavailable("no manager of the swarm answers")
-    waits = patience(SOON_S)
+    waits = swarms.patience(SOON_S)
     async with aclosing(swarms.attempts()) as attempts:
         async for engine in attempts:
             target = versioned(engine, version, path).encode("ascii") + (b"?" + query if query else b"")

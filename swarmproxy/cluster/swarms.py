@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Literal
 
 import msgspec
@@ -21,6 +22,7 @@ from swarmproxy.model.event import Event
 from swarmproxy.model.info import natural_key
 from swarmproxy.model.swarm import LOCKED, SwarmPart, is_leaderless, is_without_effect
 from swarmproxy.wire.fetch import Answer
+from swarmproxy.wire.whole import connect
 
 log = logging.getLogger("swarmproxy.cluster")
 
@@ -44,6 +46,14 @@ ELECTION_S = 25.0
 """How long the managers of a swarm may be without a leader: they elect one within 20 s if most of them are there."""
 
 RETRY_S = 0.5
+CONNECT_S = 5.0  # a manager that takes no connection for so long is passed over
+SILENCE_S = 2.0
+"""How long a read waits for a manager while too few of them answer us to have a leader.
+
+One that has lost the others says nothing for up to 20 s, and only then that it has no leader.
+Source: moby, daemon/cluster/cluster.go, swarmRequestTimeout.
+"""
+
 _NAMED = 5
 READS = frozenset(("GET", "HEAD"))
 
@@ -225,8 +235,10 @@ class Swarms:
         while True:
             reached, failure = False, None
             for engine in self.managers():
+                if engine.state is not State.HEALTHY:
+                    continue  # which was found out while another one was asked
                 try:
-                    await engine.pool.reach()
+                    (await connect(engine.pool, timeout_s=CONNECT_S, only_once=True)).release()
                 except EngineUnreachable as error:
                     failure = unreachable(engine, error)
                     log.warning("another manager is asked", extra={"engine": engine.name, "error": str(error)})
@@ -239,6 +251,15 @@ class Swarms:
                 return
             await asyncio.sleep(RETRY_S)
 
+    def patience(self, longest_s: float) -> Iterator[float]:
+        """Yield how long to wait for each answer to a request that only reads.
+
+        A manager whose leader has died waits for another one, and is the last to hear of it. If too few answer us to
+        have one, all are most likely silent.
+        """
+        for wait_s in chain((5.0, 10.0), repeat(longest_s)):
+            yield min(wait_s if self.can_elect() else SILENCE_S, longest_s)
+
     async def ask_manager(
         self, version: Version, method: str, path: str, *, body: bytes = b"", timeout_s: float = 60.0
     ) -> Answer:
@@ -249,7 +270,7 @@ class Swarms:
         words.
         """
         failure: SwarmError = Unavailable("no manager of the swarm answers")
-        waits = patience(timeout_s)
+        waits = self.patience(timeout_s)
         async with aclosing(self.attempts()) as attempts:
             async for engine in attempts:
                 reads = method in READS
@@ -296,16 +317,6 @@ def refused_by_manager(status: int, body: bytes, path: str) -> EngineError:
     if is_leaderless(status, words):
         return Leaderless(words, is_without_effect=is_without_effect(status, words))
     return refused
-
-
-def patience(longest_s: float) -> Iterator[float]:
-    """Yield how long to wait for each answer to a request that only reads.
-
-    A manager whose leader has died waits for another one, and is the last to hear of it.
-    """
-    yield from (min(wait_s, longest_s) for wait_s in (5.0, 10.0))
-    while True:
-        yield longest_s
 
 
 def part_of(engine: Engine) -> SwarmPart | None:

@@ -1,6 +1,7 @@
 """Services, secrets and stacks through the proxy, over TLS, on a swarm of engines of two versions that it formed."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tests.conftest import StartManager
 from tests.discovery.servers.etcd import Etcd, serve
 from tests.hosts import sandbox
 from tests.hosts.certificates import Certificates
-from tests.hosts.fleet import Fleet
+from tests.hosts.fleet import Fleet, at_once
 from tests.hosts.manager import Manager
 from tests.hosts.network import Network
 from tests.integration.conftest import serving
@@ -217,3 +218,26 @@ def test_death_of_our_leader(
     after.until(lambda: ("  └ Availability", "pause") in other.system_status(), "the new leader to follow")
     after("node", "update", "--availability", "active", name)
     after("service", "rm", "web")
+
+
+def test_lost_quorum(swarm: Swarm) -> None:
+    """With two of three managers gone reads are refused before the third says why; containers stay in reach."""
+    swarm("service", "create", "-d", "--name", "web", "--mode", "global", "busybox", "sh", "-c", PATIENT)
+    swarm.until(lambda: swarm.replicas() == {"web": "3/3"}, "three tasks")
+    leader = swarm("info", "--format", "{{.Swarm.NodeID}}")
+    [name] = swarm("node", "inspect", "--format", "{{.Description.Hostname}}", *leader)
+    left = next(engine for engine in swarm.engines if engine.name != name)
+    gone = [engine for engine in swarm.engines if engine is not left]
+    [task] = swarm("ps", "-q", "--filter", f"node={left.name}")
+    with ThreadPoolExecutor(1) as threads:
+        at_once(engine.crash for engine in gone)
+        itself = threads.submit(left.request, "GET", "/services", timeout_s=60)
+        for listing in ("service", "node"):
+            refused = swarm.tried(listing, "ls")
+            assert (refused.code, "The swarm does not have a leader." in refused.stderr) == (1, True)
+        assert not itself.done()  # it waits for a leader
+        assert len(swarm("exec", task, "hostname")) == 1
+        at_once(engine.poweron for engine in gone)
+        at_once(engine.wait for engine in gone)
+    swarm.until(lambda: swarm.tried("service", "ls").code == 0 and swarm.replicas() == {"web": "3/3"}, "all again")
+    swarm("service", "rm", "web")
