@@ -1,4 +1,4 @@
-"""One consul, asked through py-consul, with httpx below it: the library's own asyncio form would need aiohttp."""
+"""One consul, asked through py-consul, on a connection of ours: the library's own asyncio form would need aiohttp."""
 
 import asyncio
 import base64
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import consul.base
-import httpx
 import msgspec
 from consul import ConsulException
 from consul.callback import CB
@@ -19,6 +18,7 @@ from consul.exceptions import NotFound
 
 from discovery.entry import Entry
 from discovery.errors import DiscoveryError, DiscoveryRefusedError
+from discovery.http import HttpConnection
 from discovery.options import Place, parse_place, refuse_unknown, secret, tls_context
 
 FLAGS = 3304740253564472344
@@ -79,11 +79,11 @@ class Server:
     @asynccontextmanager
     async def connect(self, timeout_s: float) -> AsyncIterator["Calls"]:
         """Yield the calls, each of which may take `timeout_s`. Nothing is opened before the first."""
-        client = _Client(self, timeout_s)
+        client = _Client(self)
         try:
             yield Calls(client, str(self), timeout_s)
         finally:
-            await client.http.close()
+            client.http.close()
 
 
 def parse_url(rest: str, options: Mapping[str, str]) -> tuple[Server, Place]:
@@ -195,9 +195,9 @@ class Calls:
         try:
             async with asyncio.timeout(self._timeout_s + more_s):
                 return await call
-        except (TimeoutError, httpx.TimeoutException) as error:
+        except TimeoutError as error:
             raise DiscoveryError(f"{self._name} does not answer") from error
-        except httpx.TransportError as error:
+        except OSError as error:
             reason = str(error) or type(error).__name__
             raise DiscoveryError(f"{self._name} cannot be reached: {reason}") from error
         except NotFound as error:
@@ -215,9 +215,8 @@ class _Gone(DiscoveryError):
 class _Client(consul.base.Consul):  # type: ignore[misc]
     """py-consul's client, which here returns awaitables."""
 
-    def __init__(self, server: Server, timeout_s: float) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self._timeout_s = timeout_s
         host = f"[{server.host.host}]" if ":" in server.host.host else server.host.host
         super().__init__(host, server.host.port, scheme="https" if server.tls else "http", verify=True)
         # Not what CONSUL_HTTP_TOKEN says, which the library prefers to the token that it is given.
@@ -231,21 +230,15 @@ class _Client(consul.base.Consul):  # type: ignore[misc]
         verify: bool | str = True,
         cert: object = None,
     ) -> "_Http":
-        return _Http(host, port, scheme, verify, cert, tls=self._server.tls, timeout_s=self._timeout_s)
+        return _Http(host, port, scheme, verify, cert, connection=HttpConnection(self._server.host, self._server.tls))
 
 
 class _Http(consul.base.HTTPClient):  # type: ignore[misc]
-    """py-consul's way to send a request, on httpx."""
+    """py-consul's way to send a request."""
 
-    def __init__(self, *arguments: object, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+    def __init__(self, *arguments: object, connection: HttpConnection) -> None:
         super().__init__(*arguments)
-        # Without TLS an empty context, so that httpx does not read the system's authorities for nothing. No
-        # proxy, and no password, that a variable of the environment or a file of the user names.
-        verify = tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # httpcore forgets to close a socket whose TLS handshake is cancelled, but not one that is out of time. To
-        # connect has two steps, and both have to fit into the time of a call.
-        timeout = httpx.Timeout(None, connect=timeout_s * 0.45)
-        self._client = httpx.AsyncClient(verify=verify, trust_env=False, timeout=timeout)
+        self._connection = connection
 
     async def _send(
         self,
@@ -256,8 +249,12 @@ class _Http(consul.base.HTTPClient):  # type: ignore[misc]
         headers: Mapping[str, str] | None,
         data: str | bytes | None = None,
     ) -> Any:
-        answer = await self._client.request(method, self.uri(path, params), headers=headers, content=data)
-        return decode(consul.base.Response(answer.status_code, answer.headers, answer.text))
+        target = self.uri(path, params).removeprefix(self.base_uri)
+        body = data.encode() if isinstance(data, str) else data or b""
+        answer = await self._connection.ask(method, target, headers or {}, body)
+        # A long list is decoded as it is; what consul says of a failure is shown.
+        said = answer.body if answer.status == 200 else answer.body.decode(errors="replace")
+        return decode(consul.base.Response(answer.status, answer.headers, said))
 
     def get(
         self, callback: _Decode, path: str, params: _Params | None = None, headers: Mapping[str, str] | None = None
@@ -294,15 +291,15 @@ class _Http(consul.base.HTTPClient):  # type: ignore[misc]
     ) -> Awaitable[Any]:
         return self._send("POST", callback, path, params, headers, data)
 
-    async def close(self) -> None:
-        await self._client.aclose()
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _decode_keys(answer: consul.base.Response) -> tuple[int, list[Key]]:
     """Return the index and the keys, none of which is an answer, too. Raises as all of py-consul does."""
     if answer.code != 200:
         CB.json()(answer)  # which returns only if it is a 404
-    index = int(answer.headers["X-Consul-Index"])
+    index = int(answer.headers["x-consul-index"])
     return index, _KEYS.decode(answer.body) if answer.code == 200 else []
 
 
