@@ -1,6 +1,7 @@
 """What uvicorn makes a connection of: our protocol, with TLS of ours below it."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from ssl import SSLContext
 from typing import Any, cast
@@ -29,11 +30,20 @@ class _Admitted(TlsServerProtocol):
         self._admission = admission
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count, and end at once what is not even to be told why."""
+        """Count, and end at once what is not even to be told why.
+
+        A unix socket has no TLS: its file says who may use it, and no client of Docker's would speak TLS there.
+        Source: dockerd, daemon/listeners.
+        """
+        plain = cast("asyncio.Transport", transport)
+        if plain.get_extra_info("socket").family == socket.AF_UNIX:
+            plain.set_protocol(self._protocol)
+            self._protocol.connection_made(plain)
+            return
         super().connection_made(transport)
         self._protocol.visit = visit = self._admission.enter(transport)
         if visit.hopeless:
-            cast("asyncio.Transport", transport).abort()
+            plain.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count, also if the protocol above never heard of the connection."""

@@ -1,19 +1,24 @@
 """The command line: flags, environment, messages and exit codes."""
 
+import asyncio
 import os
 import re
 import socket
+import ssl
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from swarmproxy.errors import SwarmError
-from swarmproxy.server import listening
+from swarmproxy.server import Server, listening
 from swarmproxy.settings import Listen, Settings, Tls
+from swarmproxy.wire.tls import RenewableContext
 from tests.cli.test_program import _run
 from tests.cli.test_reading import TLS, VERIFY, _read
 from tests.compat.row import Table
@@ -277,6 +282,24 @@ def socket_mode() -> None:
         with listening([Listen(path=path)]):
             assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
         assert not os.path.exists(path)
+
+
+@table.mended(
+    "socket-tls",
+    "a unix socket beside `--tls`",
+    classic="Spoke TLS, which no client of Docker's does there.",
+    why="As dockerd: its file says who may use it.",
+)
+async def socket_tls() -> None:
+    """Plain HTTP."""
+    keyless = RenewableContext(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    with TemporaryDirectory() as directory, listening([Listen(path=f"{directory}/swarm.sock")]) as sockets:
+        server = Server(FastAPI(), tls=keyless, drain_timeout_s=1)
+        transport = httpx.AsyncHTTPTransport(uds=f"{directory}/swarm.sock")
+        async with asyncio.TaskGroup() as tasks, httpx.AsyncClient(transport=transport) as client:
+            tasks.create_task(server.serve(sockets), name="server")
+            assert (await client.get("http://swarm/_ping")).json() == {"detail": "Not Found"}
+            server.drain()
 
 
 @table.kept("list", "`list`")

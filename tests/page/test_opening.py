@@ -1,6 +1,7 @@
 """What `manage` makes of its flags for the page."""
 
 import logging
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -49,7 +50,7 @@ async def test_address(
 
 def test_over_tls(certificates: Certificates, tmp_path: Path) -> None:
     """With the manager's TLS a browser needs a certificate, and under a policy the certificate says what it sees."""
-    policy, page = tmp_path / "policy.toml", tmp_path / "page.sock"
+    policy = tmp_path / "policy.toml"
     policy.write_text(POLICY)
     manager = Manager(
         tmp_path / "manager",
@@ -57,14 +58,17 @@ def test_over_tls(certificates: Certificates, tmp_path: Path) -> None:
         address="127.0.0.1:0",
         tls=certificates.server,
         client=certificates.client,
-        arguments=("--page-addr", f"unix://{page}", "--page-tls", "--policy", str(policy)),
+        arguments=("--page-addr", "127.0.0.1:0", "--page-tls", "--policy", str(policy)),
     ).start()
 
+    def listeners() -> list[str]:
+        return re.findall(r"addr=127\.0\.0\.1:(\d+) proto=tcp", manager.log)
+
     def opened(context: ssl.SSLContext) -> httpx.Client:
-        return httpx.Client(transport=httpx.HTTPTransport(uds=str(page), verify=context), base_url="https://localhost")
+        return httpx.Client(verify=context, base_url=f"https://localhost:{listeners()[-1]}", trust_env=False)
 
     try:
-        manager.wait_until(lambda: f"addr={page} proto=unix" in manager.log, "its listeners")
+        manager.wait_until(lambda: len(listeners()) == 2, "its listeners")
         trusting, known = (ssl.create_default_context(cafile=certificates.client.ca) for _ in range(2))
         known.load_cert_chain(certificates.client.cert, certificates.client.key)
         with opened(known) as client, opened(trusting) as stranger:
