@@ -163,13 +163,20 @@ def _listen_unix(address: Listen, group: str) -> socket.socket:
         finally:
             os.umask(before)
         if group:
-            os.chown(path, -1, _group_id(group))
+            _give(path, group)
         path.chmod(SOCKET_MODE)
         listener.listen(BACKLOG)
     except BaseException:
         listener.close()
         raise
     return listener
+
+
+def _give(path: Path, group: str) -> None:
+    try:
+        os.chown(path, -1, _group_id(group))
+    except PermissionError as error:
+        raise ConfigError(f"--socket-group: only root and members of {group!r} can give it a socket") from error
 
 
 def _group_id(group: str) -> int:
