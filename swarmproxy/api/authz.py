@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from swarmproxy.api.asked_kinds import kind_of
+from swarmproxy.api.asked_kinds import certain_kind_of
 from swarmproxy.api.dispatch import JSON, Dispatch, Message, Receive, Send, log_refusal
 from swarmproxy.api.errors import PAGE_NOT_FOUND, body_of, status_of
 from swarmproxy.api.forwarding import exchange_of
@@ -139,8 +139,7 @@ class Authorizer:
         about = exchange.about
         try:
             _, path = apiversion.split_path(scope["path"])
-            kind, about.object = kind_of(scope["method"], path)
-            about.route = kind or "other"
+            kind, _ = certain_kind_of(scope["method"], path, scope["query_string"])
             if kind is None:
                 raise PAGE_NOT_FOUND
             asked = _described(exchange, scope)

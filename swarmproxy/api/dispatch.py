@@ -15,7 +15,6 @@ from swarmproxy.api.building import Builder
 from swarmproxy.api.errors import body_of, status_of
 from swarmproxy.api.forwarded import match
 from swarmproxy.api.forwarding import Forwarder, exchange_of
-from swarmproxy.api.kinds import OTHER, kind_of
 from swarmproxy.api.often import Endpoint, at_once_for, endpoint_for
 from swarmproxy.api.questions import Question, ask_at_once
 from swarmproxy.api.requests import error_reply
@@ -81,12 +80,9 @@ class Dispatch:
             await self._inner(scope, receive, send)
             return
         method: str = scope["method"]
-        about = exchange_of(scope).about
-        about.route = OTHER
         try:
             version, path = apiversion.split_path(scope["path"])
             found = match(method, path)
-            about.route, about.object = (found[0].kind, found[1]) if found is not None else kind_of(method, path)
             if self.passes_on(method, path) and await self.pass_on(scope, method, path):
                 return
             asked_in = version or self._cluster.api_version()
@@ -180,8 +176,6 @@ class Dispatch:
             return False
         version = version or self._cluster.api_version()
         scope = {**exchange.scope(_OF_NO_MATTER), "path": path, "app": self._inner, "state": {"version": version}}
-        about = exchange.about
-        about.route, about.object = kind_of(method, path)
         try:
             found = find(Request(scope))
         except Exception:  # noqa: BLE001  asked once more, it happens where it is looked after
@@ -189,7 +183,7 @@ class Dispatch:
         if not isinstance(found, Question):
             return found is not None and self._give_at_once(exchange, found)
         question = found
-        about.node = question.engine.name
+        exchange.about.node = question.engine.name
 
         def reply(answer: Answer | EngineUnreachable) -> None:
             if isinstance(answer, EngineUnreachable):

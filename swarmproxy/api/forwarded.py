@@ -1,11 +1,11 @@
 """The routes that go to the engine that owns the object, and what each of them needs of the relay."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import quote
 
-from swarmproxy.api.kinds import kind_of
+from swarmproxy.api.kinds import KIND_OF
 from swarmproxy.model.apiversion import OLDEST, Version
 from swarmproxy.model.versions import Subject
 
@@ -66,13 +66,9 @@ def _rows(
     ):
         for word in words.split():
             method, _, action = word.partition(":")
-            table[method, action] = Route(owner=owner, kind=_kind(owner, method, action), action=action, **how)
+            kind = KIND_OF[f"{method} /{owner.value or 'distribution'}/{{name}}/{action}"]
+            table[method, action] = Route(owner=owner, kind=kind, action=action, **how)
     return table
-
-
-def _kind(owner: Owner, method: str, action: str = "") -> str:
-    path = f"/{owner.value or 'distribution'}/*"
-    return kind_of(method, f"{path}/{action}" if action else path)[0]
 
 
 # By method and what follows the object's name in the path. Source: classic Swarm 1.2, api/primary.go.
@@ -87,7 +83,7 @@ _CONTAINERS = _rows(
     **{
         ("POST", action): Route(
             owner=Owner.CONTAINER,
-            kind=f"containers/{action}",
+            kind=KIND_OF[f"POST /containers/{{name}}/{action}"],
             action=action,
             finish=True,
             changes=True,
@@ -97,46 +93,69 @@ _CONTAINERS = _rows(
     },
     ("POST", "start"): Route(
         owner=Owner.CONTAINER,
-        kind="containers/start",
+        kind=KIND_OF["POST /containers/{name}/start"],
         action="start",
         finish=True,
         changes=True,
         needs_healthy=False,
     ),
     ("DELETE", ""): Route(
-        owner=Owner.CONTAINER, kind="containers/remove", finish=True, removes=True, needs_healthy=False
+        owner=Owner.CONTAINER,
+        kind=KIND_OF["DELETE /containers/{name}"],
+        finish=True,
+        removes=True,
+        needs_healthy=False,
     ),
 }
-_CHECKPOINT = "/checkpoints/"
+_CHECKPOINT = Route(  # its action ends with what the checkpoint is called
+    owner=Owner.CONTAINER,
+    kind=KIND_OF["DELETE /containers/{name}/checkpoints/{checkpoint}"],
+    action="checkpoints/",
+    finish=True,
+    changes=True,
+)
 _EXECS = _rows(Owner.EXEC, soon="GET:json POST:resize", upgrades="POST:start")
 _IMAGES = _rows(Owner.IMAGE, soon="GET:history", streams="GET:get POST:push") | {
     ("GET", "json"): Route(
-        owner=Owner.IMAGE, kind="images/inspect", action="json", answers_within_s=SOON_S, as_it_is_from=(1, 44)
+        owner=Owner.IMAGE,
+        kind=KIND_OF["GET /images/{name}/json"],
+        action="json",
+        answers_within_s=SOON_S,
+        as_it_is_from=(1, 44),
     ),
     ("GET", "attestations"): Route(
-        owner=Owner.IMAGE, kind="images/attestations", action="attestations", answers_within_s=SOON_S, since=(1, 55)
+        owner=Owner.IMAGE,
+        kind=KIND_OF["GET /images/{name}/attestations"],
+        action="attestations",
+        answers_within_s=SOON_S,
+        since=(1, 55),
     ),
 }
-_COMMIT = Route(owner=Owner.COMMITTED, kind="commit", finish=True, makes_image=True)
-_SAVE = Route(owner=Owner.SAVED, kind="images/save")
+_COMMIT = Route(owner=Owner.COMMITTED, kind=KIND_OF["POST /commit"], finish=True, makes_image=True)
+_SAVE = Route(owner=Owner.SAVED, kind=KIND_OF["GET /images/get"])
 _DISTRIBUTION = _rows(Owner.ANYONE, soon="GET:json")
 _BUILDS = {
-    ("POST", "/build"): Route(owner=Owner.BUILD, kind="build"),
-    ("POST", "/build/cancel"): Route(owner=Owner.CANCELLED, kind="build/cancel"),
-    ("POST", "/session"): Route(owner=Owner.SESSION, kind="session", upgrade=True),
-    ("POST", "/grpc"): Route(owner=Owner.CONTROL, kind="grpc", upgrade=True),
+    ("POST", "/build"): Route(owner=Owner.BUILD, kind=KIND_OF["POST /build"]),
+    ("POST", "/build/cancel"): Route(owner=Owner.CANCELLED, kind=KIND_OF["POST /build/cancel"]),
+    ("POST", "/session"): Route(owner=Owner.SESSION, kind=KIND_OF["POST /session"], upgrade=True),
+    ("POST", "/grpc"): Route(owner=Owner.CONTROL, kind=KIND_OF["POST /grpc"], upgrade=True),
 }
 BUILDS = frozenset(route.owner for route in _BUILDS.values())
 _PLUGINS = {
-    ("POST", action): Route(owner=Owner.PLUGIN, kind=f"plugins/{action}", action=action, finish=action != "push")
+    ("POST", action): Route(
+        owner=Owner.PLUGIN, kind=KIND_OF[f"POST /plugins/{{name}}/{action}"], action=action, finish=action != "push"
+    )
     for action in ("enable", "disable", "set", "upgrade", "push")
-} | {("DELETE", ""): Route(owner=Owner.PLUGIN, kind="plugins/remove", finish=True)}
+} | {("DELETE", ""): Route(owner=Owner.PLUGIN, kind=KIND_OF["DELETE /plugins/{name}"], finish=True)}
 _NEW_PLUGINS = {
     ("GET", "privileges"): Route(
-        owner=Owner.NEW_PLUGIN, kind="plugins/privileges", action="privileges", answers_within_s=SOON_S
+        owner=Owner.NEW_PLUGIN,
+        kind=KIND_OF["GET /plugins/privileges"],
+        action="privileges",
+        answers_within_s=SOON_S,
     ),
-    ("POST", "pull"): Route(owner=Owner.NEW_PLUGIN, kind="plugins/pull", action="pull"),
-    ("POST", "create"): Route(owner=Owner.NEW_PLUGIN, kind="plugins/create", action="create"),
+    ("POST", "pull"): Route(owner=Owner.NEW_PLUGIN, kind=KIND_OF["POST /plugins/pull"], action="pull"),
+    ("POST", "create"): Route(owner=Owner.NEW_PLUGIN, kind=KIND_OF["POST /plugins/create"], action="create"),
 }
 # Swarm mode's: by method and path, `*` for a name. Source: moby, api/server/router/swarm/cluster.go.
 _OF_SWARM: _Table = {}
@@ -154,15 +173,15 @@ for _path, _methods in {
     for _method in _methods.split():
         _OF_SWARM[_method, _path] = Route(
             owner=Owner.MANAGER,
-            kind=kind_of(_method, _path)[0],
+            kind=KIND_OF[f"{_method} {_path.replace('*', '{name}')}"],
             finish=_method != "GET",
             answers_within_s=SOON_S,
             endless=_path.endswith("/logs"),
         )
 _KINDS_OF_SWARM = frozenset(path.split("/")[1] for _, path in _OF_SWARM)
 _ANYONE = {
-    ("POST", "/auth"): Route(owner=Owner.ANYONE, kind="auth", answers_within_s=SOON_S),
-    ("GET", "/images/search"): Route(owner=Owner.ANYONE, kind="images/search", answers_within_s=SOON_S),
+    ("POST", "/auth"): Route(owner=Owner.ANYONE, kind=KIND_OF["POST /auth"], answers_within_s=SOON_S),
+    ("GET", "/images/search"): Route(owner=Owner.ANYONE, kind=KIND_OF["GET /images/search"], answers_within_s=SOON_S),
 }
 
 
@@ -170,6 +189,7 @@ def rows() -> Iterator[tuple[str, str, Route]]:
     """Yield method, path and route of all that `match` finds; `{name}` stands for a name."""
     yield "POST", "/commit", _COMMIT
     yield "GET", "/images/get", _SAVE
+    yield "DELETE", "/containers/{name}/checkpoints/{checkpoint}", _CHECKPOINT
     for table in (_ANYONE, _BUILDS, _OF_SWARM):
         for (method, path), route in table.items():
             yield method, path.replace("*", "{name}"), route
@@ -192,11 +212,9 @@ def match(method: str, path: str) -> tuple[Route, str] | None:
     Names may hold slashes (`node/name`, `registry/name`), so an action is what stands last.
     """
     if path.startswith("/containers/"):
-        if method == "DELETE" and _CHECKPOINT in path:
-            name, _, checkpoint = path[12:].rpartition(_CHECKPOINT)
-            action = f"checkpoints/{quote(checkpoint)}"
-            kind = "containers/checkpoints"
-            return Route(owner=Owner.CONTAINER, kind=kind, action=action, finish=True, changes=True), name
+        if method == "DELETE" and "/checkpoints/" in path:
+            name, _, checkpoint = path[12:].rpartition("/checkpoints/")
+            return replace(_CHECKPOINT, action=f"checkpoints/{quote(checkpoint)}"), name
         return _match(_CONTAINERS, method, path[12:])
     if path.startswith("/exec/"):
         return _match(_EXECS, method, path[6:])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
-from swarmproxy.api.asked_kinds import kind_of
+from swarmproxy.api.asked_kinds import certain_kind_of
 from swarmproxy.api.dispatch import Dispatch, Message, Receive, Send
 from swarmproxy.api.forwarding import exchange_of
 from swarmproxy.api.identifying import IDENTITY, holder_of_token, identity_of, user_of
@@ -170,10 +170,11 @@ class Guard:
             return False
         if not role.everything:
             try:
-                _, path = apiversion.split_path(target.partition(b"?")[0].decode("ascii"))
+                raw_path, _, query = target.partition(b"?")
+                _, path = apiversion.split_path(raw_path.decode("ascii"))
             except SwarmError:
                 return False
-            if kind_of(exchange.request.method.decode("ascii"), path)[0] not in asker.at_once:
+            if certain_kind_of(exchange.request.method.decode("ascii"), path, query)[0] not in asker.at_once:
                 return False
         exchange.about.verdict, exchange.about.rule = "allowed", asker.rule
         return self._dispatch.at_once(exchange)
@@ -184,8 +185,7 @@ class Guard:
         about = exchange.about
         try:
             _, path = apiversion.split_path(scope["path"])
-            kind, name = kind_of(scope["method"], path)
-            about.route, about.object = kind or "other", name
+            kind, name = certain_kind_of(scope["method"], path, scope["query_string"])
             if kind not in OPEN:
                 asker = self._asker(exchange)
                 scope["headers"] = list(exchange.request.fields.headers)
@@ -228,9 +228,6 @@ class Guard:
         for key, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
             parameters[key] = (*parameters.get(key, ()), value)
         check_parameters(parameters, query)
-        if kind == "images/pull" and not "".join(parameters.get("fromImage", ())):
-            kind = "images/import"
-            permit(role, kind)
         body = await exchange.read_body(MOST_BYTES, f"a request of the kind {kind}") if kind in WITH_BODY else None
         asked = Asked.read(kind, name, parameters, body)
         needs, uses = asked.found()

@@ -1,123 +1,138 @@
-"""The kind of a request: few words for all that can be asked, for those that count, record and rule.
+"""The kinds of request: few words for all that can be asked, by which policies rule, and metrics and audit log count.
 
-A kind is made of the path without version and names, and of the method where that alone says what is done:
-`containers/list`, `containers/top`, `images/pull`, `swarm/init`. What we do not know is `other`.
+A kind says what a request is about, and what it does to that. Here is the kind of each route; what a path is that
+somebody asked for is found in `asked_kinds`.
 """
 
-OTHER = "other"
-MALFORMED = "malformed"
+_LINES = """\
+GET /_ping = ping
+HEAD /_ping = ping
+GET /version = version
+GET /info = info
+GET /events = events
+GET /system/df = system/df
+POST /auth = auth
+POST /commit = commit
+POST /build = build
+POST /build/cancel = build/cancel
+POST /build/prune = build/prune
+POST /session = session
+POST /grpc = grpc
+GET /distribution/{name}/json = distribution/inspect
+GET /containers/json = containers/list
+GET /containers/ps = containers/list
+POST /containers/create = containers/create
+POST /containers/prune = containers/prune
+GET /containers/{name}/json = containers/inspect
+GET /containers/{name}/top = containers/top
+GET /containers/{name}/logs = containers/logs
+GET /containers/{name}/stats = containers/stats
+GET /containers/{name}/changes = containers/changes
+GET /containers/{name}/export = containers/export
+GET /containers/{name}/archive = containers/archive
+HEAD /containers/{name}/archive = containers/archive
+PUT /containers/{name}/archive = containers/put-archive
+GET /containers/{name}/checkpoints = containers/checkpoints
+POST /containers/{name}/checkpoints = containers/checkpoint
+DELETE /containers/{name}/checkpoints/{checkpoint} = containers/checkpoint
+POST /containers/{name}/attach = containers/attach
+GET /containers/{name}/attach/ws = containers/attach
+POST /containers/{name}/exec = containers/exec
+POST /containers/{name}/resize = containers/resize
+POST /containers/{name}/wait = containers/wait
+POST /containers/{name}/kill = containers/kill
+POST /containers/{name}/pause = containers/pause
+POST /containers/{name}/unpause = containers/unpause
+POST /containers/{name}/update = containers/update
+POST /containers/{name}/rename = containers/rename
+POST /containers/{name}/start = containers/start
+POST /containers/{name}/stop = containers/stop
+POST /containers/{name}/restart = containers/restart
+DELETE /containers/{name} = containers/remove
+GET /exec/{name}/json = exec/inspect
+POST /exec/{name}/start = exec/start
+POST /exec/{name}/resize = exec/resize
+GET /images/json = images/list
+GET /images/get = images/save
+GET /images/search = images/search
+POST /images/create = images/pull
+POST /images/load = images/load
+POST /images/prune = images/prune
+GET /images/{name}/json = images/inspect
+GET /images/{name}/history = images/history
+GET /images/{name}/get = images/save
+GET /images/{name}/attestations = images/attestations
+POST /images/{name}/push = images/push
+POST /images/{name}/tag = images/tag
+DELETE /images/{name} = images/remove
+GET /networks = networks/list
+GET /networks/ = networks/list
+POST /networks/create = networks/create
+POST /networks/prune = networks/prune
+GET /networks/{name} = networks/inspect
+POST /networks/{name}/connect = networks/connect
+POST /networks/{name}/disconnect = networks/disconnect
+DELETE /networks/{name} = networks/remove
+GET /volumes = volumes/list
+GET /volumes/ = volumes/list
+POST /volumes/create = volumes/create
+POST /volumes/prune = volumes/prune
+GET /volumes/{name} = volumes/inspect
+PUT /volumes/{name} = volumes/update
+DELETE /volumes/{name} = volumes/remove
+GET /plugins = plugins/list
+GET /plugins/privileges = plugins/privileges
+POST /plugins/pull = plugins/pull
+POST /plugins/create = plugins/create
+GET /plugins/{name}/json = plugins/inspect
+POST /plugins/{name}/enable = plugins/enable
+POST /plugins/{name}/disable = plugins/disable
+POST /plugins/{name}/set = plugins/set
+POST /plugins/{name}/push = plugins/push
+POST /plugins/{name}/upgrade = plugins/upgrade
+DELETE /plugins/{name} = plugins/remove
+GET /swarm = swarm/inspect
+GET /swarm/unlockkey = swarm/unlockkey
+POST /swarm/init = swarm/init
+POST /swarm/join = swarm/join
+POST /swarm/leave = swarm/leave
+POST /swarm/update = swarm/update
+POST /swarm/unlock = swarm/unlock
+GET /nodes = nodes/list
+GET /nodes/{name} = nodes/inspect
+DELETE /nodes/{name} = nodes/remove
+POST /nodes/{name}/update = nodes/update
+GET /services = services/list
+POST /services/create = services/create
+GET /services/{name} = services/inspect
+DELETE /services/{name} = services/remove
+POST /services/{name}/update = services/update
+GET /services/{name}/logs = services/logs
+GET /tasks = tasks/list
+GET /tasks/{name} = tasks/inspect
+GET /tasks/{name}/logs = tasks/logs
+GET /secrets = secrets/list
+POST /secrets/create = secrets/create
+GET /secrets/{name} = secrets/inspect
+DELETE /secrets/{name} = secrets/remove
+POST /secrets/{name}/update = secrets/update
+GET /configs = configs/list
+POST /configs/create = configs/create
+GET /configs/{name} = configs/inspect
+DELETE /configs/{name} = configs/remove
+POST /configs/{name}/update = configs/update
+GET /swarmproxy/v1/nodes = swarmproxy/nodes/list
+GET /swarmproxy/v1/nodes/{node} = swarmproxy/nodes/inspect
+POST /swarmproxy/v1/nodes/{node}/drain = swarmproxy/nodes/drain
+POST /swarmproxy/v1/nodes/{node}/pause = swarmproxy/nodes/pause
+POST /swarmproxy/v1/nodes/{node}/activate = swarmproxy/nodes/activate
+POST /swarmproxy/v1/nodes/{node}/labels = swarmproxy/nodes/label
+GET /swarmproxy/v1/rebalance = swarmproxy/rebalance/plan
+POST /swarmproxy/v1/rebalance = swarmproxy/rebalance
+POST /swarmproxy/v1/containers/create = swarmproxy/explain
+GET /swarmproxy/v1/openapi.json = swarmproxy/api
+HEAD /swarmproxy/v1/openapi.json = swarmproxy/api
+"""
 
-_Table = dict[tuple[str, str], str]
-
-
-def _table(words: str) -> _Table:
-    """Return what each of `words`, `METHOD:rest` or `METHOD:rest=what`, is called."""
-    table: _Table = {}
-    for word in words.split():
-        method, _, rest = word.partition(":")
-        rest, _, called = rest.partition("=")
-        table[method, rest] = called or rest
-    return table
-
-
-_OF_SWARM_OBJECT = "GET:=inspect DELETE:=remove POST:update GET:logs"
-# By what stands first in the path: what follows it as a whole, and what follows the name of one object.
-_PATHS: dict[str, tuple[_Table, _Table]] = {
-    first: (_table(whole), _table(of_one))
-    for first, whole, of_one in (
-        (
-            "containers",
-            "GET:json=list GET:ps=list POST:create POST:prune",
-            "GET:json=inspect DELETE:=remove GET:top GET:logs GET:stats GET:changes GET:export GET:archive HEAD:archive"
-            " PUT:archive POST:attach GET:attach/ws=attach POST:resize POST:exec POST:update POST:rename POST:start"
-            " POST:pause POST:unpause POST:restart POST:kill POST:wait POST:stop GET:checkpoints POST:checkpoints",
-        ),
-        ("exec", "", "GET:json=inspect POST:start POST:resize"),
-        (
-            "images",
-            "GET:json=list POST:create=pull POST:load GET:get=save GET:search POST:prune",
-            "GET:json=inspect DELETE:=remove GET:history GET:get=save GET:attestations POST:tag POST:push",
-        ),
-        ("networks", "GET:=list POST:create POST:prune", "GET:=inspect DELETE:=remove POST:connect POST:disconnect"),
-        ("volumes", "GET:=list POST:create POST:prune", "GET:=inspect DELETE:=remove PUT:=update"),
-        (
-            "plugins",
-            "GET:=list GET:privileges POST:pull POST:create",
-            "GET:json=inspect DELETE:=remove POST:enable POST:disable POST:set POST:push POST:upgrade",
-        ),
-        ("swarm", "GET:=inspect POST:init POST:join POST:leave POST:update POST:unlock GET:unlockkey", ""),
-        ("nodes", "GET:=list", _OF_SWARM_OBJECT),
-        ("services", "GET:=list POST:create", _OF_SWARM_OBJECT),
-        ("tasks", "GET:=list", _OF_SWARM_OBJECT),
-        ("secrets", "GET:=list POST:create", _OF_SWARM_OBJECT),
-        ("configs", "GET:=list POST:create", _OF_SWARM_OBJECT),
-        ("distribution", "", "GET:json=inspect"),
-        ("build", "POST:cancel POST:prune", ""),
-    )
-}
-# Source: the routes of `operators`, an API of our own below this prefix.
-_OURS = "/swarmproxy/v1/"
-_OUR_PATHS = _table(
-    "GET:nodes=nodes/list GET:rebalance=rebalance/plan POST:rebalance POST:containers/create=explain"
-    " GET:openapi.json=api"
-)
-_OF_OUR_NODE = _table("GET:=inspect POST:drain POST:pause POST:activate POST:labels=label")
-_ALONE = {
-    ("GET", "/_ping"): "ping",
-    ("HEAD", "/_ping"): "ping",
-    ("GET", "/version"): "version",
-    ("GET", "/info"): "info",
-    ("GET", "/events"): "events",
-    ("GET", "/system/df"): "system/df",
-    ("POST", "/auth"): "auth",
-    ("POST", "/commit"): "commit",
-    ("POST", "/session"): "session",
-    ("POST", "/grpc"): "grpc",
-    ("POST", "/build"): "build",
-}
-
-
-def kind_of(method: str, path: str) -> tuple[str, str]:
-    """Return the kind of a request for `path`, which has no version, and the name of the object in it."""
-    if alone := _ALONE.get((method, path)):
-        return alone, ""
-    if path.startswith(_OURS):
-        return _kind_of_ours(method, path[len(_OURS) :])
-    first, _, rest = path[1:].partition("/")
-    tables = _PATHS.get(first)
-    if tables is None:
-        return ("options" if method == "OPTIONS" else OTHER), ""
-    whole, of_one = tables
-    if called := whole.get((method, rest)):
-        return f"{first}/{called}", ""
-    if first == "containers" and method == "DELETE" and "/checkpoints/" in rest:
-        return "containers/checkpoints", rest.rpartition("/checkpoints/")[0]
-    name, slash, action = rest.rpartition("/")
-    if action == "ws" and name.endswith("/attach"):
-        name, action = name[: -len("/attach")], "attach/ws"
-    if slash and name and (called := of_one.get((method, action))):
-        return f"{first}/{called}", name
-    if rest and (called := of_one.get((method, ""))):
-        return f"{first}/{called}", rest
-    return ("options" if method == "OPTIONS" else OTHER), ""
-
-
-def _kind_of_ours(method: str, rest: str) -> tuple[str, str]:
-    if called := _OUR_PATHS.get((method, rest)):
-        return f"swarmproxy/{called}", ""
-    first, _, rest = rest.partition("/")
-    name, slash, action = rest.rpartition("/")
-    if first == "nodes" and slash and name and (called := _OF_OUR_NODE.get((method, action))):
-        return f"swarmproxy/nodes/{called}", name
-    if first == "nodes" and rest and method == "GET":
-        return "swarmproxy/nodes/inspect", rest
-    return OTHER, ""
-
-
-def kinds() -> frozenset[str]:
-    """Return all that `kind_of` can return."""
-    found = {*_ALONE.values(), OTHER, MALFORMED, "options", "containers/checkpoints", "swarmproxy/nodes/inspect"}
-    for first, tables in _PATHS.items():
-        found |= {f"{first}/{called}" for table in tables for called in table.values()}
-    found |= {f"swarmproxy/{called}" for called in _OUR_PATHS.values()}
-    return frozenset(found | {f"swarmproxy/nodes/{called}" for called in _OF_OUR_NODE.values()})
+KIND_OF = dict(line.split(" = ") for line in _LINES.splitlines())
+"""By method and path of the route. What is not here cannot be answered: a route is made with its kind."""

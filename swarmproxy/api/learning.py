@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from swarmproxy.api.asked_kinds import kind_of
+from swarmproxy.api.asked_kinds import certain_kind_of
 from swarmproxy.api.dispatch import Dispatch, Message, Receive, Send
 from swarmproxy.api.forwarding import exchange_of
 from swarmproxy.api.identifying import bearer_of, identity_of
@@ -45,12 +45,10 @@ class Learner:
         exchange = exchange_of(scope)
         try:
             _, path = apiversion.split_path(scope["path"])
-            kind, name = kind_of(scope["method"], path)
+            kind, name = certain_kind_of(scope["method"], path, scope["query_string"])
             identity = _identity(exchange)
             exchange.about.identity = identity.title
-            needs: list[Need] = []
-            if kind is not None:
-                needs, kind = await _needs(exchange, scope, kind, name)
+            needs = await _needs(exchange, scope, kind, name) if kind is not None else []
             self._learnt.note(identity, kind, needs, what=f"{scope['method']} {path}")
         except SwarmError as error:
             await self._dispatch.refuse(scope, error, send)
@@ -69,15 +67,13 @@ def _identity(exchange: Exchange) -> Identity:
     return known
 
 
-async def _needs(exchange: Exchange, scope: Message, kind: str, name: str) -> tuple[list[Need], str]:
-    """Return what a request needs, and its kind. Its body is looked at, and goes on as it came."""
+async def _needs(exchange: Exchange, scope: Message, kind: str, name: str) -> list[Need]:
+    """Return what a request needs. Its body is looked at, and goes on as it came."""
     parameters: dict[str, tuple[str, ...]] = {}
     for key, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
         parameters[key] = (*parameters.get(key, ()), value)
-    if kind == "images/pull" and not "".join(parameters.get("fromImage", ())):
-        kind = "images/import"
     body = None
     if kind in WITH_BODY:
         body = await exchange.read_body(MOST_BYTES, f"a request of the kind {kind}")
         exchange.give_back(body)
-    return Asked.read(kind, name, parameters, body).found()[0], kind
+    return Asked.read(kind, name, parameters, body).found()[0]

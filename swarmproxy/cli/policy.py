@@ -85,7 +85,7 @@ def _identity(who: str) -> Identity:
 
 def _ask(policy: Policy, identity: Identity, method: str, target: str, body_file: str | None) -> int:
     """Print whether a request would be allowed, as far as the objects that it names are the role's own."""
-    from swarmproxy.api.asked_kinds import kind_of  # the whole application, which takes a while
+    from swarmproxy.api.asked_kinds import certain_kind_of  # the whole application, which takes a while
 
     role = policy.role_of(identity)
     if role is None:
@@ -93,7 +93,7 @@ def _ask(policy: Policy, identity: Identity, method: str, target: str, body_file
         return REFUSED
     parts = urlsplit(target)
     _, path = apiversion.split_path(parts.path)
-    kind, name = kind_of(method, path)
+    kind, name = certain_kind_of(method, path, parts.query.encode())
     try:
         permit(role, kind)
         uses = _decide(role, identity, kind, name, parts.query, body_file)

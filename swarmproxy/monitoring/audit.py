@@ -64,6 +64,7 @@ _OBJECTS = {  # what the query calls the object of a route
     "commit": ("container",),
     "containers/create": ("name",),
     "images/pull": ("fromImage", "tag"),
+    "images/import": ("repo", "tag"),
     "images/save": ("names",),
     "plugins/pull": ("name",),
     "plugins/create": ("name",),

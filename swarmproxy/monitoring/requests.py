@@ -10,12 +10,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from swarmproxy.api.kinds import MALFORMED, OTHER, kind_of
+from swarmproxy.api.asked_kinds import kind_of
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.apiversion import split_path
 from swarmproxy.wire.exchange import AsgiExchange
+from swarmproxy.wire.head import RequestHead
 
 BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+OTHER = "other"  # what nobody answers
+MALFORMED = "malformed"  # what could not be read
 _METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS"))
 _NO_ANSWER = "none"
 
@@ -49,7 +52,7 @@ class RequestMetrics(Collector):
         """See Journal."""
         self._open.discard(exchange)
         method = exchange.request.method
-        route = exchange.about.route or route_of(exchange)
+        route = route_of(exchange)
         key = (route, method if method in _METHODS else b"", exchange.status // 100)
         self._ended[key] = self._ended.get(key, 0) + 1
         durations = self._durations.get(route)
@@ -88,7 +91,7 @@ class RequestMetrics(Collector):
         received_bytes, sent_bytes, streams = self._received_bytes, self._sent_bytes, 0
         by_route: Counter[str] = Counter()
         for exchange in self._open:
-            by_route[exchange.about.route or OTHER] += 1
+            by_route[route_of(exchange)] += 1
             streams += exchange.status != 0
             received_bytes += exchange.received_bytes
             sent_bytes += exchange.sent_bytes
@@ -117,19 +120,23 @@ class RequestMetrics(Collector):
 
 
 def route_of(exchange: AsgiExchange) -> str:
-    """Return the kind of a request, and find it if nobody has: it was refused before it was looked at, or read."""
-    about, request = exchange.about, exchange.request
+    """Return the kind of a request: it is found out here, with the object, unless who forwarded it knew."""
+    about = exchange.about
     if not about.route:
-        about.route = MALFORMED
-        if request.method:
-            path = urllib.parse.unquote(request.target.partition(b"?")[0].decode("ascii"))
-            try:
-                _, path = split_path(path)
-            except BadRequest:
-                about.route = OTHER
-            else:
-                about.route, about.object = kind_of(request.method.decode("ascii"), path)
+        about.route, about.object = _found(exchange.request)
     return about.route
+
+
+def _found(request: RequestHead) -> tuple[str, str]:
+    if not request.method:
+        return MALFORMED, ""
+    path, _, query = request.target.partition(b"?")
+    try:
+        _, plain = split_path(urllib.parse.unquote(path.decode("ascii")))
+    except BadRequest:
+        return OTHER, ""
+    kind, name = kind_of(request.method.decode("ascii"), plain, query)
+    return kind or OTHER, name
 
 
 def _cumulated(buckets: list[int]) -> list[tuple[str, float]]:

@@ -28,6 +28,10 @@ allow = ["*"]
 [roles.named]
 allow = ["@read", "@run"]
 objects.names = ["web-*"]
+
+[roles.puller]
+allow = ["images/pull"]
+limits.unlimited = true
 """
 
 
@@ -38,7 +42,7 @@ async def daemon() -> ImageDaemon:
 
 @pytest.fixture
 async def front(daemon: ImageDaemon) -> AsyncIterator[Guarded]:
-    policy = with_tokens(POLICY, "admin", "read-only", "team-a", "limited", "named")
+    policy = with_tokens(POLICY, "admin", "read-only", "team-a", "limited", "named", "puller")
     async with guarded([daemon], policy) as front:
         yield front
 
@@ -329,6 +333,16 @@ async def test_what_is_there_already(front: Guarded) -> None:
         assert (refused.status_code, "limits.binds" in said(refused)) == (403, True)
     body = {"CheckpointID": "c", "CheckpointDir": "/etc"}
     assert (await front.ask("limited", "POST", f"/containers/{MINE}/checkpoints", body)).status_code == 403
+
+
+async def test_no_import(front: Guarded, daemon: ImageDaemon) -> None:
+    """A role that may pull may not import, whatever else it is free to do, and however that is written."""
+    before = len(daemon.requests)
+    for query in ("fromSrc=-", "fromImage=&fromSrc=-", "fromImage=busybox&fromImage=&fromSrc=-"):
+        refused = await front.ask("puller", "POST", f"/images/create?{query}&repo=app", b"archive")
+        assert refused.status_code == 403, query
+        assert "roles.puller.allow" in said(refused), query
+    assert not [each for each in daemon.requests[before:] if "/images/create" in each]
 
 
 async def test_old_start(front: Guarded, daemon: ImageDaemon) -> None:
