@@ -21,8 +21,10 @@ from swarmproxy.api.guard import collecting
 from swarmproxy.api.identifying import identity_of
 from swarmproxy.errors import EngineUnreachable, Forbidden, SwarmError
 from swarmproxy.model import apiversion
+from swarmproxy.policy.identity import Identity
 from swarmproxy.settings import AuthzPlugin
 from swarmproxy.wire.address import Address
+from swarmproxy.wire.clients import encoded_certificate_of
 from swarmproxy.wire.fetch import fetch
 from swarmproxy.wire.pool import Pool
 from swarmproxy.wire.relay import Exchange
@@ -142,8 +144,9 @@ class Authorizer:
             kind, _ = certain_kind_of(scope["method"], path, scope["query_string"])
             if kind is None:
                 raise PAGE_NOT_FOUND
-            asked = _described(exchange, scope)
-            about.identity = identity_of(exchange.connection.transport).title
+            identity = identity_of(exchange.connection.transport)
+            about.identity = identity.title
+            asked = _described(exchange, scope, identity)
             if exchange.request.has_body and kind not in _NOT_SHOWN:
                 asked.request_body = await exchange.read_body(SHOWN_BYTES, "a request that a plugin has to see")
                 exchange.give_back(asked.request_body)
@@ -184,7 +187,7 @@ class Authorizer:
                 raise
 
 
-def _described(exchange: Exchange, scope: Message) -> Asked:
+def _described(exchange: Exchange, scope: Message, identity: Identity) -> Asked:
     """Return what plugins are told, without the body. The path is in the one form that we act on."""
     query: bytes = scope["query_string"]
     asked = Asked(
@@ -192,10 +195,7 @@ def _described(exchange: Exchange, scope: Message) -> Asked:
         request_uri=quote(scope["path"], safe="/:@!$&'()*+,;=~") + (f"?{query.decode('latin-1')}" if query else ""),
         request_headers=_shown(exchange.request.fields.headers),
     )
-    secure: ssl.SSLObject | None = exchange.connection.transport.get_extra_info("ssl_object")
-    certificate = secure.getpeercert(binary_form=True) if secure is not None else None
-    if certificate:
-        identity = identity_of(exchange.connection.transport)
+    if certificate := encoded_certificate_of(exchange.connection.transport):
         asked.user, asked.authenticated_by = identity.cn, "TLS"
         asked.request_peer_certificates = [ssl.DER_cert_to_PEM_cert(certificate).encode()]
     return asked

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from swarmproxy.api.asked_kinds import certain_kind_of
 from swarmproxy.api.dispatch import Dispatch, Message, Receive, Send
 from swarmproxy.api.forwarding import exchange_of
-from swarmproxy.api.identifying import IDENTITY, holder_of_token, identity_of, user_of
+from swarmproxy.api.identifying import IDENTITY, holder_of_token, identity_of, of_user
 from swarmproxy.api.meant import container_meant, things_meant
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.errors import BadRequest, Forbidden, NotFound, SwarmError
@@ -106,7 +106,7 @@ class Guard:
         self._policy = policy
         self._has_tokens = policy.has_tokens
         self._told.clear()
-        user_of.cache_clear()
+        of_user.cache_clear()
 
     # Who asks.
 
@@ -122,9 +122,7 @@ class Guard:
         policy, connection = self._policy, exchange.connection
         fields = exchange.request.fields
         if self._has_tokens:
-            transport = connection.transport
-            is_private = transport.get_extra_info("ssl_object") is not None or _is_local(exchange)
-            holder = holder_of_token(policy, fields, is_private=is_private)
+            holder = holder_of_token(policy, fields, connection.transport)
             if holder is not None:
                 return self._of_told(holder)
         asker = connection.known
@@ -256,11 +254,6 @@ def _refuse_forms(exchange: Exchange) -> None:
         for name, value in exchange.request.fields.headers:
             if name == b"content-type" and value.lower().lstrip().startswith(_FORMS):
                 raise BadRequest("parameters belong into the query: forms are not taken")
-
-
-def _is_local(exchange: Exchange) -> bool:
-    name = exchange.connection.transport.get_extra_info("sockname")
-    return isinstance(name, str | bytes)
 
 
 def _name_by_id(scope: Message, path: str, name: str, cluster: Cluster) -> None:

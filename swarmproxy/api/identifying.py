@@ -4,13 +4,12 @@ import functools
 import grp
 import os
 import pwd
-import socket
-import struct
 from asyncio import BaseTransport
 
 from swarmproxy.errors import Forbidden
 from swarmproxy.policy.document import Policy
 from swarmproxy.policy.identity import ANONYMOUS, Identity, of_certificate
+from swarmproxy.wire.clients import certificate_of, is_private, user_of
 from swarmproxy.wire.head import Fields
 
 IDENTITY = b"swarmproxy-identity"
@@ -18,23 +17,18 @@ IDENTITY = b"swarmproxy-identity"
 
 _AUTHORIZATION = b"authorization"
 _BEARER = b"bearer "
-_CREDENTIALS = struct.Struct("3i")
 
 
 def identity_of(transport: BaseTransport) -> Identity:
     """Return who is at the other end: the holder of a certificate that was verified, or a user of this machine."""
-    secure = transport.get_extra_info("ssl_object")
-    if secure is not None and (certificate := secure.getpeercert()):
+    if certificate := certificate_of(transport):
         return of_certificate(certificate)
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.family != socket.AF_UNIX:
-        return ANONYMOUS
-    _, uid, gid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return user_of(uid, gid)
+    user = user_of(transport)
+    return of_user(*user) if user is not None else ANONYMOUS
 
 
 @functools.lru_cache(maxsize=256)
-def user_of(uid: int, gid: int) -> Identity:
+def of_user(uid: int, gid: int) -> Identity:
     """Return the user of these numbers, by the names that this machine knows; kept until the policy is read again."""
     try:
         user = pwd.getpwuid(uid).pw_name
@@ -50,15 +44,12 @@ def user_of(uid: int, gid: int) -> Identity:
     return Identity(kind="unix", user=user, groups=tuple(groups), uid=uid, gid=gid)
 
 
-def holder_of_token(policy: Policy, fields: Fields, *, is_private: bool) -> Identity | None:
-    """Return who holds the bearer token that a request shows; None if it shows none. Raises Forbidden.
-
-    `is_private`: nobody else can read along, so the token may be taken.
-    """
+def holder_of_token(policy: Policy, fields: Fields, transport: BaseTransport) -> Identity | None:
+    """Return who holds the bearer token that a request shows; None if it shows none. Raises Forbidden."""
     token = bearer_of(fields)
     if token is None:
         return None
-    if not is_private:
+    if not is_private(transport):
         raise Forbidden("a bearer token is taken over TLS or a unix socket only: this one may have been read")
     holder = policy.holder_of(token)
     if holder is None:

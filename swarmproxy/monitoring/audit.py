@@ -19,6 +19,7 @@ from swarmproxy.leader.replica import CLIENT
 from swarmproxy.monitoring.requests import route_of
 from swarmproxy.monitoring.writing import Writer
 from swarmproxy.policy.identity import ANONYMOUS
+from swarmproxy.wire.clients import remote_of
 from swarmproxy.wire.exchange import AsgiExchange, ClientConnection
 
 HIDDEN = "(hidden)"
@@ -168,11 +169,4 @@ def _parameters(query: str) -> dict[str, str]:
 def _who(connection: ClientConnection) -> tuple[str, str]:
     """Return where a client is, and who it is as far as its connection tells."""
     identity = identity_of(connection.transport)
-    return _address(connection.transport.get_extra_info("peername")), "" if identity == ANONYMOUS else identity.title
-
-
-def _address(name: object) -> str:
-    if not isinstance(name, tuple):
-        return "unix"
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return remote_of(connection.transport), "" if identity == ANONYMOUS else identity.title

@@ -85,10 +85,7 @@ def permitted_by(policy: Callable[[], Policy]) -> Callable[[Request], Audience]:
     def audience_of(request: Request) -> Audience:
         exchange = exchange_of(request.scope)
         transport = exchange.connection.transport
-        is_private = transport.get_extra_info("ssl_object") is not None or isinstance(
-            transport.get_extra_info("sockname"), str | bytes
-        )
-        holder = holder_of_token(policy(), exchange.request.fields, is_private=is_private)
+        holder = holder_of_token(policy(), exchange.request.fields, transport)
         reader = Permitted(holder or identity_of(transport), policy)
         if not reader.has_role:
             raise Refused("default", f"{reader.identity.title} has no role")

@@ -6,19 +6,16 @@ there are only so many: beyond them, connections are closed as they come.
 
 import asyncio
 import math
-import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
 
 import msgspec
 
 from swarmproxy.errors import TooManyRequests
 from swarmproxy.wire import descriptors
+from swarmproxy.wire.clients import account_of, host_of
 from swarmproxy.wire.exchange import AsgiExchange
 from swarmproxy.wire.limits import Limits
-from swarmproxy.wire.rates import Rates, client_of
-from swarmproxy.wire.sockets import user_of
+from swarmproxy.wire.rates import Rates
 
 BURST_S = 10
 """A client may ask at once for what is its share of so long."""
@@ -96,12 +93,12 @@ class Admission:
 class Visit:
     """One connection, from its begin to its end. `hopeless`: it is to be closed without a word."""
 
-    __slots__ = ("_admission", "_ended", "_identity", "hopeless", "host", "limited", "refusal")
+    __slots__ = ("_account", "_admission", "_ended", "hopeless", "host", "limited", "refusal")
 
     def __init__(self, admission: Admission, host: str, refusal: Refusal | None, *, hopeless: bool) -> None:
         self._admission = admission
         self._ended = False
-        self._identity = ""
+        self._account = ""
         self.host = host
         self.refusal = refusal
         self.hopeless = hopeless
@@ -113,10 +110,10 @@ class Visit:
         if refusal is not None:
             exchange.keep_alive = False
         elif self._admission.rates is not None:
-            if not self._identity:
-                self._identity = identity_of(exchange.connection.transport) or "this client"
+            if not self._account:
+                self._account = account_of(exchange.connection.transport) or "this client"
             try:
-                self._admission.rates.take(self._identity)
+                self._admission.rates.take(self._account)
             except TooManyRequests as error:
                 refusal = Refusal(429, str(error), math.ceil(error.retry_after_s))
         if refusal is None:
@@ -130,18 +127,3 @@ class Visit:
         if not self._ended:
             self._ended = True
             self._admission.leave(self)
-
-
-def host_of(transport: asyncio.BaseTransport) -> str:
-    """Return where a client is: an address, a network of IPv6, or a user of this machine."""
-    name = transport.get_extra_info("peername")
-    return client_of(str(name[0])) if isinstance(name, tuple) else user_of(transport)
-
-
-def identity_of(transport: asyncio.BaseTransport) -> str:
-    """Return who a client is: the name in its certificate, or else where it is."""
-    secure: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    certificate = secure.getpeercert() if secure is not None else None
-    subject = cast("Iterable[Iterable[tuple[str, str]]]", (certificate or {}).get("subject", ()))
-    names = [value for part in subject for key, value in part if key == "commonName"]
-    return f"CN={names[0]}" if names else host_of(transport)

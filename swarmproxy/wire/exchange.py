@@ -10,10 +10,10 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
+from swarmproxy.wire.clients import peer_of
 from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import RequestHead
 from swarmproxy.wire.record import About
-from swarmproxy.wire.sockets import peer_of
 from swarmproxy.wire.status import error_answer, status_line
 
 log = logging.getLogger("swarmproxy.wire")
@@ -143,7 +143,7 @@ class AsgiExchange:
 
     @property
     def peer(self) -> str:
-        """Return who the client is, as far as its connection tells: the same for all that one client opens."""
+        """Return what is the same for all connections of the client, and for no other's."""
         return peer_of(self.connection.transport)
 
     def scope(self, connection: Message) -> Message:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import socket
 import struct
@@ -11,7 +10,6 @@ from collections.abc import Callable
 KEEPALIVE_S = 30
 _KEEPALIVE_PROBES = 4
 _MAX_LEFT_OVER_BYTES = 1024 * 1024
-_CREDENTIALS = struct.Struct("3i")  # of a unix socket's peer: process, user, group
 _NO_LINGER = struct.pack("ii", 1, 0)
 _RETRANSMITS = 2  # the byte of Linux' struct tcp_info that counts how often the same bytes were sent again in vain
 
@@ -66,29 +64,6 @@ def read_left_over(transport: asyncio.BaseTransport) -> bytes:
             blocks.append(block)
             left -= len(block)
     return b"".join(blocks)
-
-
-def peer_of(transport: asyncio.BaseTransport) -> str:
-    """Return who is at the other end, the same for all connections of one client: address, or user, and certificate.
-
-    A unix socket's peer is told by its user and not by its process: what comes through ssh has one for each
-    connection.
-    """
-    name = transport.get_extra_info("peername")
-    host = str(name[0]) if isinstance(name, tuple) else user_of(transport)
-    secure = transport.get_extra_info("ssl_object")
-    certificate = secure.getpeercert(binary_form=True) if secure is not None else None
-    return f"{host} {hashlib.sha256(certificate).hexdigest()}" if certificate else host
-
-
-def user_of(transport: asyncio.BaseTransport) -> str:
-    """Return the user at the other end of a unix socket, as `uid=0`; empty for any other."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.family == socket.AF_UNIX:
-        with contextlib.suppress(OSError):
-            _, user, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-            return f"uid={user}"
-    return ""
 
 
 class StallTimer:
