@@ -202,7 +202,7 @@ async def start(certificates: Certificates) -> AsyncIterator[Start]:
             log_config=None,
             server_header=False,
             date_header=False,
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=int(GUARD_S),
         )
         proxy.server = _Server(config)
         serving = asyncio.get_running_loop().create_task(proxy.server.serve(sockets=[listens]), name="server")

@@ -291,10 +291,11 @@ async def test_client_gone_before_its_body_was_complete(proxy: Proxy) -> None:
     """Half a body never becomes a whole request, whatever `finish` says."""
     proxy.options = RelayOptions(finish=True)
     ends: list[bytes] = []
-    done = asyncio.Event()
+    begun, done = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
         await peer.head()
+        begun.set()
         try:
             ends.append(await peer.rest())
         finally:
@@ -303,7 +304,7 @@ async def test_client_gone_before_its_body_was_complete(proxy: Proxy) -> None:
     proxy.engine.script = script
     client = await proxy.connect()
     await client.send(b"POST /build HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
-    await asyncio.sleep(0.05)
+    await asyncio.wait_for(begun.wait(), GUARD_S)
     client.close()
     await asyncio.wait_for(done.wait(), GUARD_S)
     assert ends in ([b"half"], [])
@@ -333,11 +334,8 @@ async def test_client_that_never_reads(start: Start, mode: str) -> None:
     await client.send(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
     await client.head()
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-    await asyncio.sleep(1.0)
-    held = sent
-    assert held < 64 * 1024 * 1024
     await asyncio.wait_for(ended.wait(), GUARD_S)
-    assert sent - held < 8 * 1024 * 1024
+    assert sent < 64 * 1024 * 1024
 
 
 async def test_download_byte_for_byte(start: Start, mode: str) -> None:

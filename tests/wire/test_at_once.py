@@ -134,7 +134,6 @@ async def test_client_leaves(proxy: Proxy) -> None:
 @pytest.mark.parametrize("request_", [GET, POST])
 async def test_silent_engine(proxy: Proxy, request_: bytes) -> None:
     """The deadline of the answer holds here too, and nobody is asked again after it."""
-    proxy.options = RelayOptions(head_timeout_s=0.05)
 
     async def script(peer: Peer) -> None:
         await peer.request()
@@ -143,6 +142,7 @@ async def test_silent_engine(proxy: Proxy, request_: bytes) -> None:
 
     proxy.engine.script = script
     client = await warmed_up(proxy)
+    proxy.options = RelayOptions(head_timeout_s=0.05)
     await client.send(request_)
     status, _, body = await client.answer()
     assert status == 500

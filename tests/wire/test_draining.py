@@ -14,13 +14,14 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 async def test_draining(proxy: Proxy) -> None:
     """A stopping server closes idle connections, lets an answer end and says so, and ends silent streams."""
-    go = asyncio.Event()
+    asked, go = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
         head, _ = await peer.request()
         if b"/logs" in head:
             await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
             await peer.rest()
+        asked.set()
         await go.wait()
         await peer.send(OK)
 
@@ -29,7 +30,7 @@ async def test_draining(proxy: Proxy) -> None:
     await logs.send(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
     await logs.until(b"abc\r\n")
     await waiting.send(GET + b"\r\n")
-    await asyncio.sleep(0.05)
+    await asyncio.wait_for(asked.wait(), GUARD_S)
     proxy.server.should_exit = True
     assert await idle.rest() == b""
     assert await logs.rest() == b""

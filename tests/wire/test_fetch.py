@@ -66,9 +66,9 @@ async def test_fetch_has_one_deadline(proxy: Proxy) -> None:
     ended = asyncio.Event()
 
     async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         try:
+            await peer.request()
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
             while True:
                 await peer.send(b"x")
                 await asyncio.sleep(0.05)
@@ -76,6 +76,7 @@ async def test_fetch_has_one_deadline(proxy: Proxy) -> None:
             ended.set()
 
     proxy.engine.script = script
+    (await proxy.pool.acquire()).release()  # so that none of the time goes into a new connection
     with pytest.raises(EngineUnreachable, match=r"did not answer within 0\.3 s"):
         await fetch(proxy.pool, "GET", "/", timeout_s=0.3)
     await asyncio.wait_for(ended.wait(), GUARD_S)
@@ -250,7 +251,7 @@ async def test_errors_pass_through_a_stream(proxy: Proxy) -> None:
 
 async def test_httpx(start: Start, mode: str) -> None:
     """An httpx client sends over the same pool: bodies, streams, statuses, and its own kinds of errors."""
-    proxy = await start(mode, connect_timeout_s=2)
+    proxy = await start(mode)
     proxy.engine.script = echo
 
     async def parts() -> AsyncIterator[bytes]:
@@ -258,7 +259,7 @@ async def test_httpx(start: Start, mode: str) -> None:
             yield b"%d," % n
 
     async with httpx.AsyncClient(
-        transport=PoolTransport(proxy.pool), base_url="http://engine", trust_env=False, timeout=1
+        transport=PoolTransport(proxy.pool), base_url="http://engine", trust_env=False, timeout=GUARD_S
     ) as client:
         assert (await client.post("/a", json={"b": 1})).json() == {"b": 1}
         assert (await client.post("/a", content=parts())).text == "".join(f"{n}," for n in range(100))
@@ -274,7 +275,7 @@ async def test_httpx(start: Start, mode: str) -> None:
         await proxy.pool.acquire()
         proxy.engine.script = silent
         with pytest.raises(httpx.ReadTimeout):
-            await client.get("/a")
+            await client.get("/a", timeout=httpx.Timeout(GUARD_S, read=1))
         await proxy.engine.stop()
         with pytest.raises(httpx.ConnectError):
             await client.get("/a")
@@ -349,17 +350,19 @@ async def test_engine_that_does_not_accept() -> None:
 
 async def test_connection_that_speaks_while_idle(proxy: Proxy) -> None:
     """Bytes on an idle connection belong to no request: it is not used again."""
+    go = asyncio.Event()
 
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(OK)
-        await asyncio.sleep(0.05)
+        await go.wait()
         await peer.send(OK)
         await peer.rest()
 
     proxy.engine.script = script
     await fetch(proxy.pool, "GET", "/", timeout_s=GUARD_S)
     assert proxy.pool.idle == 1
+    go.set()
     async with asyncio.timeout(GUARD_S):
         while proxy.pool.idle:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

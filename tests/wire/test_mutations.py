@@ -25,7 +25,9 @@ LENIENT = ("Missing mandatory Host", "no request line received", "trailer: ")
 """A Host that is missing, and empty lines, are no matter; and what a trailer says is used by nobody."""
 
 FOUND: tuple[bytes, ...] = ()
-QUICK = Limits(head_timeout_s=0.15, keep_alive_s=0.15, body_timeout_s=0.15, linger_s=0.1, silence_s=0.1, patience_s=1.0)
+QUICK = Limits(
+    head_timeout_s=0.15, keep_alive_s=0.15, body_timeout_s=0.15, linger_s=0.1, silence_s=0.1, patience_s=GUARD_S
+)
 
 Request = tuple[bytes, bytes, bytes]  # method, target, body
 
@@ -119,15 +121,21 @@ async def check(proxy: Proxy, engine: Engine, data: bytes, pieces: Sequence[byte
     """Send `pieces` of `data`, and compare what the engine was asked and what the client was told."""
     engine.requests.clear()
     client = await proxy.connect()
-    with contextlib.suppress(ConnectionError):
-        for piece in pieces:
-            await client.send(piece)
-        if end:
-            await client.end()
     output = b""
-    with contextlib.suppress(ConnectionError):
-        while block := await client.some():
-            output += block
+
+    async def read() -> None:
+        nonlocal output
+        with contextlib.suppress(ConnectionError):
+            while block := await client.some():
+                output += block
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(read(), name="read")  # what is sent behind a refusal may be answered with a reset
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                await client.send(piece)
+            if end:
+                await client.end()
     client.close()
     proxy.clients.remove(client)
     asked = list(engine.requests)

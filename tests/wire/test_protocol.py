@@ -179,13 +179,13 @@ async def test_slow_head(start: Start) -> None:
 async def test_idle_connection_is_closed_after_its_time(start: Start) -> None:
     """A kept connection is closed when it was idle for `keep_alive_s`, and not before; the default is over 90 s."""
     assert Limits().keep_alive_s >= 90
-    proxy = await start(limits=Limits(keep_alive_s=0.6))
+    proxy = await start(limits=Limits(keep_alive_s=3.0))
     proxy.engine.script = answer_ok
     client = await proxy.connect()
     for _ in range(4):
         await client.send(GET + b"\r\n")
         assert (await client.answer())[0] == 200
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.8)
     assert await client.rest() == b""
 
 

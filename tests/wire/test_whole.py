@@ -107,9 +107,9 @@ async def test_each_answer_has_its_time(proxy: Proxy) -> None:
         await peer.rest()
 
     proxy.engine.script = script
-    with closing(Pipeline(proxy.pool, TARGETS, timeout_s=0.2)) as pipeline:
+    with closing(Pipeline(proxy.pool, TARGETS, timeout_s=2.0)) as pipeline:
         assert (await pipeline.next()).body == b"/0"
-        with pytest.raises(EngineUnreachable, match=r"did not answer within 0\.2 s"):
+        with pytest.raises(EngineUnreachable, match=r"did not answer within 2 s"):
             await pipeline.next()
     assert (proxy.pool.busy, proxy.pool.idle) == (0, 0)
 
