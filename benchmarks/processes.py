@@ -1,7 +1,9 @@
 """Child processes that cannot outlive the benchmark, and what they cost."""
 
+import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -106,10 +108,15 @@ def _status_kib(directory: Path, field: str) -> int:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on just now, and that no connection of anybody takes by itself.
+
+    The kernel gives out those from 32768 on: whoever restarts a server on one of them may find it taken.
+    """
+    while True:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for_port(port: int, child: Child, deadline_s: float) -> None:

@@ -14,8 +14,9 @@ from threading import Thread
 
 import pytest
 
+from benchmarks.processes import free_port
 from tests.discovery.servers.hub import PROGRAM, UNLIMITED, Hub
-from tests.discovery.servers.process import ServerProcess, free_port, wait_until
+from tests.discovery.servers.process import ServerProcess, wait_until
 from tests.hosts.certificates import Certificates
 
 GUARD_S = 60.0

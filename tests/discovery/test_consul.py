@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.processes import free_port
 from discovery import DiscoveryError, DiscoveryRefusedError, Entry, open_backend, parse_entry
 from tests.discovery.readers import backend_of, campaigning, watching
 from tests.discovery.servers.consul import Consul
-from tests.discovery.servers.process import free_port
 from tests.discovery.store_contract import (
     LEADER,
     NODES,

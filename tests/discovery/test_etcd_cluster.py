@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.processes import free_port
 from discovery import open_backend, parse_entry
 from discovery.opening import open_election
 from tests.discovery.readers import HEARTBEAT_S, running, watching
 from tests.discovery.servers.etcd import Etcd
-from tests.discovery.servers.process import free_port
 from tests.discovery.store_contract import NODES
 
 TTL_S = 4.0

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from benchmarks.processes import free_port
 from swarmproxy.wire.address import Address
 
 NANOSECONDS = 1_000_000_000
@@ -73,8 +74,8 @@ class ScriptedEngine:
 
     async def listen(self) -> None:
         """Take connections, at the same port as before."""
+        self.port = self.port or free_port()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Refuse connections and end those that are open, with a reset."""

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.processes import free_port
 from tests.clients import cli
 from tests.discovery.servers.etcd import Etcd
-from tests.discovery.servers.process import free_port
 from tests.hosts import sandbox
 from tests.hosts.certificates import Pair
 from tests.hosts.fleet import Fleet, at_once

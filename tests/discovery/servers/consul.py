@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 
-from tests.discovery.servers.process import ServerProcess, Store, free_port, wait_until
+from benchmarks.processes import free_port
+from tests.discovery.servers.process import ServerProcess, Store, wait_until
 from tests.hosts import suites
 from tests.hosts.certificates import Certificates
 

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import httpx
 
-from tests.discovery.servers.process import ServerProcess, Store, free_port, wait_until
+from benchmarks.processes import free_port
+from tests.discovery.servers.process import ServerProcess, Store, wait_until
 from tests.hosts.certificates import Certificates
 
 HOST_PROGRAM = Path("/usr/bin/etcd")  # etcd-server of the machine's own release: 3.4

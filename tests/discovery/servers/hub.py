@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.discovery.servers.process import ServerProcess, free_port, wait_until
+from benchmarks.processes import free_port
+from tests.discovery.servers.process import ServerProcess, wait_until
 from tests.hosts.certificates import Pair
 
 PROGRAM = Path(sys.executable).with_name("swarmproxy")

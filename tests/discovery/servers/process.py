@@ -1,7 +1,6 @@
 """A server process that ends with the tests, and what every kind of store offers to them."""
 
 import signal
-import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -9,14 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 START_S = 60.0
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class ServerProcess:

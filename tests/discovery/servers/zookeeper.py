@@ -10,7 +10,8 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NodeExistsError, NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
 
-from tests.discovery.servers.process import ServerProcess, Store, free_port, wait_until
+from benchmarks.processes import free_port
+from tests.discovery.servers.process import ServerProcess, Store, wait_until
 from tests.hosts.certificates import Certificates
 
 # Debian's own start script leaves out netty-codec, without which there is no TLS.
