@@ -28,6 +28,7 @@ class Front:
     def __init__(self, cluster: Cluster, dispatch: Dispatch) -> None:
         self.cluster = cluster
         self.client: httpx.AsyncClient
+        self.server: Server
         self.port = 0
         self.at_once = False  # whether the shortcut is taken where there is one
         self.asked: list[str] = []  # paths that the application was asked for
@@ -69,7 +70,7 @@ async def front(
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(clustered(daemons, dead=dead, **changes))
         manager = Front(cluster, build(cluster))
-        server = Server(manager, tls=None, drain_timeout_s=1.0, shortcut=manager.shortcut)
+        manager.server = server = Server(manager, tls=None, drain_timeout_s=1.0, shortcut=manager.shortcut)
         sockets = stack.enter_context(listening([Listen("127.0.0.1", 0)]))
         manager.port = sockets[0].getsockname()[1]
         tasks = await stack.enter_async_context(asyncio.TaskGroup())

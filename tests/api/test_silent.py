@@ -31,7 +31,7 @@ def daemon() -> ImageDaemon:
 
 async def test_refused(daemon: ImageDaemon) -> None:
     """Nothing waits for a node that is known to hang, not even on a connection that served a request before."""
-    async with front([daemon]) as manager:
+    async with front([daemon], probe_timeout_s=0.2) as manager:
         engine = engine_of(manager.cluster, daemon)
         for method, path in reversed(REQUESTS):
             if method != "DELETE":
@@ -48,7 +48,7 @@ async def test_refused(daemon: ImageDaemon) -> None:
 
 async def test_back(daemon: ImageDaemon) -> None:
     """A node that has come back serves the first request, whether anybody had noticed or not."""
-    async with front([daemon]) as manager:
+    async with front([daemon], probe_timeout_s=0.2) as manager:
         engine = engine_of(manager.cluster, daemon)
         for _ in range(5):
             daemon.frozen = True

@@ -30,7 +30,7 @@ async def test_engine_that_takes_nothing_is_left_out() -> None:
     daemons = [ImageDaemon("n0"), ImageDaemon("n1")]
     daemons[0].script, daemons[1].script = takes_nothing, counts
     async with clustered(daemons) as cluster:
-        tee = Tee(stall_s=0.3)
+        tee = Tee(stall_s=3.0)
         request = StreamRequest(path="/images/load", version=(1, 44))
         broadcast = Broadcast(cluster.healthy(), request, tee=tee)
         reports: list[Report] = []

@@ -43,10 +43,10 @@ async def test_deadline_is_for_all() -> None:
     async def hang(_engine: Engine) -> None:
         await asyncio.sleep(60)
 
-    outcome = await on_all(engines, hang, timeout_s=0.3, at_once=2)
+    outcome = await on_all(engines, hang, timeout_s=1.0, at_once=2)
     assert len(outcome.failed) == 12
-    assert time.monotonic() - begun < 12 / 2 * 0.3
-    assert "did not answer within 0.3 s" in str(outcome.error)
+    assert time.monotonic() - begun < 12 / 2 * 1.0
+    assert "did not answer within 1 s" in str(outcome.error)
 
 
 async def test_dead_engine_is_given_up() -> None:

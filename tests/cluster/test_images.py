@@ -243,7 +243,7 @@ async def test_engine_that_is_lost_is_given_up() -> None:
 
     daemon = ImageDaemon()
     daemon.script = hangs
-    async with clustered([daemon]) as cluster:
+    async with clustered([daemon], probe_timeout_s=0.2) as cluster:
         (engine,) = cluster.healthy()
         request = StreamRequest(path="/images/create?fromImage=app", version=VERSION)
         with pytest.raises(EngineUnreachable, match="stopped answering"):

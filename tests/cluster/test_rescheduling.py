@@ -54,12 +54,12 @@ async def test_retried(daemons: list[MovingDaemon]) -> None:
 
 async def test_back_in_time(daemons: list[MovingDaemon]) -> None:
     """A node that is back before its time is over keeps its containers."""
-    async with rescheduling(daemons, replace(QUICK, after_s=1.0)) as (_, placement, cluster):
+    async with rescheduling(daemons, replace(QUICK, after_s=3.0)) as (_, placement, cluster):
         await put(placement, cluster)
         await lose(cluster, daemons[0])
         await daemons[0].listen()
         await eventually(lambda: len(cluster.healthy()) == 2)
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(3.2)
         assert (states(daemons[0]), daemons[1].creates) == (RUNNING, [])
 
 

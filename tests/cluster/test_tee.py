@@ -61,7 +61,7 @@ async def test_closed_branch_holds_up_nobody() -> None:
 
 async def test_branch_that_takes_nothing_is_dropped() -> None:
     """A full branch that takes nothing for the bounded time is dropped once; the others get everything."""
-    tee = Tee(window_bytes=1000, stall_s=0.05)
+    tee = Tee(window_bytes=1000, stall_s=2.0)
     hung, living = tee.branch(), tee.branch()
     told: list[str] = []
     hung.on_drop = lambda: told.append("dropped")

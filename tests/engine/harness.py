@@ -19,6 +19,7 @@ from tests.engine.scripted import ScriptedEngine
 
 PATIENCE_S = 40.0  # guards against a hang; nothing takes that long
 
+# Engines are asked often, and have time to answer: on a machine that is late all of them need it.
 QUICK = EngineSettings(
     refresh_min_s=600.0,
     refresh_max_s=600.0,
@@ -31,10 +32,10 @@ QUICK = EngineSettings(
     probe_s=0.2,
     probe_again_s=0.05,
     failure_spacing_s=0.01,
-    probe_timeout_s=0.2,
-    step_timeout_s=0.5,
-    list_timeout_s=0.5,
-    control_timeout_s=0.5,
+    probe_timeout_s=PATIENCE_S,
+    step_timeout_s=PATIENCE_S,
+    list_timeout_s=PATIENCE_S,
+    control_timeout_s=PATIENCE_S,
 )
 
 

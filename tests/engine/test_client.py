@@ -1,6 +1,7 @@
 """The calls to an engine: what is sent, what comes back, and how each can fail."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,11 +25,11 @@ class Outcomes:
         self.answers += 1
 
 
-def client_of(address: Address, outcomes: Outcomes) -> EngineClient:
+def client_of(address: Address, outcomes: Outcomes, **changes: float) -> EngineClient:
     client = EngineClient(
         address,
         Pool(address),
-        QUICK,
+        replace(QUICK, **changes),  # type: ignore[arg-type]
         on_answer=outcomes.answered,
         on_failure=outcomes.failures.append,
     )
@@ -44,6 +45,13 @@ def outcomes() -> Outcomes:
 @pytest.fixture
 async def client(scripted: ScriptedEngine, outcomes: Outcomes) -> AsyncIterator[EngineClient]:
     client = client_of(scripted.address, outcomes)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def impatient(scripted: ScriptedEngine, outcomes: Outcomes) -> AsyncIterator[EngineClient]:
+    client = client_of(scripted.address, outcomes, step_timeout_s=0.3, list_timeout_s=0.3, control_timeout_s=0.3)
     yield client
     await client.close()
 
@@ -115,15 +123,15 @@ def test_message(body: bytes, message: str) -> None:
     assert str(engine_error(503, body, "/x")) == message
 
 
-async def test_deadline(scripted: ScriptedEngine, client: EngineClient, outcomes: Outcomes) -> None:
+async def test_deadline(scripted: ScriptedEngine, impatient: EngineClient, outcomes: Outcomes) -> None:
     """Every call ends by its deadline, in words that clients know, and counts as a failure."""
     scripted.frozen = True
     calls = [
-        client.ping(timeout_s=0.05),
-        client.info(timeout_s=0.05),
-        client.get_raw("/x", timeout_s=0.05),
-        client.create_container("", b"{}"),
-        client.list("/networks"),
+        impatient.ping(timeout_s=0.05),
+        impatient.info(timeout_s=0.05),
+        impatient.get_raw("/x", timeout_s=0.05),
+        impatient.create_container("", b"{}"),
+        impatient.list("/networks"),
     ]
     for call in calls:
         with pytest.raises(EngineUnreachable) as caught:
@@ -135,10 +143,10 @@ async def test_deadline(scripted: ScriptedEngine, client: EngineClient, outcomes
     assert outcomes.answers == 0
 
 
-async def test_hung_inspect(scripted: ScriptedEngine, client: EngineClient, outcomes: Outcomes) -> None:
+async def test_hung_inspect(scripted: ScriptedEngine, impatient: EngineClient, outcomes: Outcomes) -> None:
     """A container that cannot be inspected says nothing of its engine."""
     scripted.frozen = True
-    with client.looks_at("abc") as bodies, pytest.raises(EngineUnreachable):
+    with impatient.looks_at("abc") as bodies, pytest.raises(EngineUnreachable):
         await bodies.next(counts=False)
     assert outcomes.failures == []
 

@@ -97,14 +97,16 @@ def test_jitter() -> None:
 
 async def test_frozen(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """An engine that takes connections and never answers is flagged, and comes back with its first answer."""
-    async with member(scripted, recorder) as engine:
+    async with member(scripted, recorder, probe_timeout_s=0.2) as engine:
         scripted.frozen = True
         await eventually(lambda: engine.state is State.UNHEALTHY)
         assert engine.error.startswith(f"Cannot connect to the Docker daemon at tcp://{scripted.address}.")
         assert engine.health == 0
         scripted.frozen = False
         await eventually(lambda: engine.state is State.HEALTHY)
-    assert recorder.states == [State.HEALTHY, State.UNHEALTHY, State.HEALTHY, State.DISCONNECTED]
+    # on a machine that is late it may have been silent for too long once more
+    assert recorder.states[:3] == [State.HEALTHY, State.UNHEALTHY, State.HEALTHY]
+    assert recorder.states[-1] is State.DISCONNECTED
 
 
 async def test_refusing(scripted: ScriptedEngine, recorder: Recorder) -> None:
@@ -116,7 +118,7 @@ async def test_refusing(scripted: ScriptedEngine, recorder: Recorder) -> None:
 
 async def test_failing_relay(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """A failure that a request met is followed up at once."""
-    async with member(scripted, recorder, probe_s=600.0) as engine:
+    async with member(scripted, recorder, probe_s=600.0, probe_timeout_s=0.2) as engine:
         scripted.frozen = True
         engine.note_failure(EngineUnreachable("a request failed"))
         await eventually(lambda: engine.state is State.UNHEALTHY)
@@ -133,7 +135,7 @@ async def test_harmless_failure(scripted: ScriptedEngine, recorder: Recorder) ->
 
 async def test_power_failure(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """An engine that comes back after it fell silent is followed by a new event stream, and read anew."""
-    async with member(scripted, recorder) as engine:
+    async with member(scripted, recorder, probe_timeout_s=0.2) as engine:
         scripted.frozen = True
         await eventually(lambda: engine.state is State.UNHEALTHY)
         container_id = scripted.add("while-away", tell=False)
@@ -145,18 +147,22 @@ async def test_power_failure(scripted: ScriptedEngine, recorder: Recorder) -> No
 
 async def test_busy_engine_is_not_pinged(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """An engine that talks anyway is not asked whether it is alive."""
+    loop = asyncio.get_running_loop()
     async with member(scripted, recorder, probe_s=0.4) as engine:
         pings = scripted.asked("GET /_ping")
+        silences = 0  # of ours, on a machine that is late
         for _ in range(20):
             engine.note_success()
+            said_at = loop.time()
             await asyncio.sleep(0.05)
-        assert scripted.asked("GET /_ping") == pings
+            silences += loop.time() - said_at > 0.3
+        assert scripted.asked("GET /_ping") - pings <= silences
 
 
 async def test_idle_engine_holds_one_connection(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """Where connections are scarce, none waits for a request, so an idle engine costs that of its events."""
     shared = Shared(idle=Idle(most=0))
-    async with followed(scripted.address, recorder, beat_s=0.1, probe_s=0.4, shared=shared) as engine:
+    async with followed(scripted.address, recorder, beat_s=0.1, probe_s=600.0, shared=shared) as engine:
         await eventually(lambda: scripted.asked("GET /events") > 3)
         await eventually(lambda: (scripted.connections, engine.pool.idle) == (1, 0))
         assert scripted.asked("GET /_ping") == 1

@@ -110,7 +110,7 @@ async def test_broken_lists(scripted: ScriptedEngine, recorder: Recorder, path: 
 async def test_slow_volumes(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """A volume plugin that hangs keeps the engine neither from the cluster nor from its health."""
     scripted.hangs.add("/volumes")
-    async with followed(scripted.address, recorder) as engine:
+    async with followed(scripted.address, recorder, list_timeout_s=0.5) as engine:
         await eventually(lambda: engine.state is State.HEALTHY)
         with pytest.raises(EngineUnreachable):
             await engine.refresh_volumes()

@@ -213,11 +213,10 @@ async def test_refresh_container_of_no_member(scripted: ScriptedEngine, recorder
     engine = Engine(scripted.address, settings=QUICK, observer=recorder)
     with pytest.raises(EngineUnreachable, match="not a member"):
         await engine.refresh_container("c")
-    async with member(scripted, recorder) as engine:
+    async with asyncio.TaskGroup() as tasks, member(scripted, recorder) as engine:
         scripted.frozen = True
-        async with asyncio.TaskGroup() as tasks:
-            waiting = tasks.create_task(settle(engine), name="waiting")
-            await asyncio.sleep(0.02)
+        waiting = tasks.create_task(settle(engine), name="waiting")
+        await eventually(lambda: scripted.hanging)
     assert isinstance(waiting.result(), EngineUnreachable)
 
 
@@ -272,8 +271,8 @@ async def test_stuck_container(scripted: ScriptedEngine, recorder: Recorder) -> 
     scripted.hangs.add(f"/containers/{stuck}/json")
     scripted.answers[f"/containers/{broken}/json"] = (500, b'{"message":"layer is missing"}')
     async with member(scripted, recorder, step_timeout_s=1.5, refresh_min_s=OFTEN, refresh_max_s=OFTEN) as engine:
-        assert set(engine.containers) == {well}
-        assert engine.failures == 0
+        await eventually(lambda: set(engine.containers) == {well})
+        await eventually(lambda: engine.failures == 0)
         scripted.hangs.clear()
         scripted.answers.clear()
         await eventually(lambda: set(engine.containers) == {stuck, broken, well})
@@ -284,6 +283,7 @@ async def test_inspect_that_failed(scripted: ScriptedEngine, recorder: Recorder)
     """What could not be inspected after a gap is with the next list, also when that says nothing new."""
     stuck, broken = (scripted.add(name, tell=False, Memory=100) for name in ("stuck", "broken"))
     async with member(scripted, recorder, step_timeout_s=0.5, refresh_min_s=OFTEN, refresh_max_s=OFTEN) as engine:
+        await eventually(lambda: engine.usage.claims.memory_bytes == 200)
         scripted.hangs.add(f"/containers/{stuck}/json")
         scripted.answers[f"/containers/{broken}/json"] = (500, b'{"message":"layer is missing"}')
         for container_id in (stuck, broken):
@@ -364,7 +364,13 @@ async def test_engine_that_dies_while_read(scripted: ScriptedEngine, recorder: R
     ids = [scripted.add(f"c{number}", tell=False) for number in range(100)]
     for container_id in ids[50:]:
         scripted.hangs.add(f"/containers/{container_id}/json")
-    async with followed(scripted.address, recorder, step_timeout_s=0.1) as engine:
+    async with followed(
+        *(scripted.address, recorder),
+        step_timeout_s=0.1,
+        probe_timeout_s=0.2,
+        refresh_min_s=OFTEN,
+        refresh_max_s=OFTEN,
+    ) as engine:
         await eventually(lambda: recorder.seen)
         scripted.frozen = True
         # the first call that fails says why; what was read goes when the whole reading has been given up

@@ -74,7 +74,7 @@ async def test_everything_is_seen_first(scripted: ScriptedEngine, recorder: Reco
 async def test_hang(scripted: ScriptedEngine, recorder: Recorder, step: str) -> None:
     """An engine that hangs at one of the steps is Pending with the reason, and accepted once it answers."""
     scripted.hangs.add(step)
-    async with followed(scripted.address, recorder) as engine:
+    async with followed(scripted.address, recorder, step_timeout_s=0.5, list_timeout_s=0.5) as engine:
         await eventually(lambda: engine.error)
         assert engine.state is State.PENDING
         assert str(scripted.address) in engine.error
@@ -86,7 +86,7 @@ async def test_hang(scripted: ScriptedEngine, recorder: Recorder, step: str) -> 
 async def test_slow_images(scripted: ScriptedEngine, recorder: Recorder) -> None:
     """An engine whose list of images does not come is accepted all the same."""
     scripted.hangs.add("/images/json")
-    async with member(scripted, recorder) as engine:
+    async with member(scripted, recorder, list_timeout_s=0.5) as engine:
         assert engine.images == {}
 
 
