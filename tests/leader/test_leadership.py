@@ -41,9 +41,10 @@ async def test_win_and_lose() -> None:
 
 async def test_lock_that_ends() -> None:
     """A lock ends by the clock, without a word, and is had again by the word that it was renewed."""
-    election = ScriptedElection(won(ME, for_s=0.2))
+    election = ScriptedElection(won(ME))
     async with campaigning(election) as (leadership, _):
         await eventually(lambda: leadership.leads)
+        election.say(won(ME, for_s=0.2))
         await eventually(lambda: not leadership.leads)
         assert leadership.standing.leading
         election.say(won(ME))

@@ -7,9 +7,11 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
+from benchmarks.processes import free_port
 from discovery.election import Standing
 from swarmproxy.api import app as api
 from swarmproxy.api.dispatch import Dispatch
@@ -24,6 +26,7 @@ from tests.engine.harness import eventually
 from tests.leader.election import ScriptedElection, won
 
 ME = "10.0.0.1:2375"
+KILL = "/containers/x/kill"
 
 
 @dataclass
@@ -87,9 +90,7 @@ def refused(answer: httpx.Response) -> str:
 
 def nobody() -> str:
     """Return an address that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 async def test_passes_on() -> None:
@@ -219,8 +220,11 @@ async def test_client_that_leaves() -> None:
     """A client that gives up has nothing asked for it later, and a leader hears that its client has gone."""
     election = ScriptedElection(Standing())
     async with Peer(hangs=True).running() as leader, replica_of(election) as (manager, _):
-        await give_up(manager, lambda: True)
-        await give_up(manager, lambda: True, reset=False)
+        asked = manager.asked
+        connections: set[Any] = manager.server.server_state.connections
+        for number, reset in enumerate((True, False), 1):
+            await give_up(manager, lambda number=number: asked.count(KILL) == number, reset=reset)  # type: ignore[misc]
+            await eventually(lambda: sum(not each.input_ended for each in connections) == 1)  # that of `client`
         election.say(Standing(leader=leader.address))
         await asyncio.sleep(0.2)
         assert leader.asked == []
@@ -229,10 +233,9 @@ async def test_client_that_leaves() -> None:
 
 
 async def give_up(manager: Front, when: Callable[[], bool], *, reset: bool = True) -> None:
-    """Ask for a change, and hang up after a moment in which `when` has come to hold."""
+    """Ask for a change, and hang up once `when` holds."""
     _, writer = await asyncio.open_connection("127.0.0.1", manager.port)
-    writer.write(b"POST /containers/x/kill HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-    await asyncio.sleep(0.1)
+    writer.write(f"POST {KILL} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
     await eventually(when)
     if reset:
         at_once = struct.pack("ii", 1, 0)
