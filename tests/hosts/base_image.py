@@ -1,4 +1,4 @@
-"""What our container image is built from when there is no registry: a base image of Debian packages, and wheels.
+"""What we are installed on where there is no network: a base image, a machine with systemd (both Debian), and wheels.
 
 `python -m tests.hosts.base_image` makes what is missing in the cache. It takes packages from the mirror and the index
 that apt and pip are configured with, so it has to run outside of a sandbox, as root, where debootstrap is.
@@ -12,12 +12,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.hosts import suites
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("python3", "python3-venv", "python3-pip", "binutils")
+MACHINE_PACKAGES = ("python3", "python3-venv", "systemd", "docker.io")
 # Of no use in a container.
 LEFT_OUT = (
     *("var/cache/apt", "var/lib/apt/lists", "var/log", "dev", "proc", "sys"),
@@ -33,6 +35,11 @@ class BaseUnavailableError(RuntimeError):
 def base_archive() -> Path:
     """Return the tar of the base image's root file system, for `docker import`. Raises BaseUnavailableError."""
     return complete(base_directory()) / "root.tar"
+
+
+def machine_root() -> Path:
+    """Return the root file system of a machine with systemd, not to be written to. Raises BaseUnavailableError."""
+    return complete(machine_directory()) / "root"
 
 
 def wheels() -> Path:
@@ -52,6 +59,11 @@ def complete(path: Path) -> Path:
 def base_directory() -> Path:
     """Return where the base image is kept."""
     return suites.CACHE / f"base-{release()}-{digest(*PACKAGES)}"
+
+
+def machine_directory() -> Path:
+    """Return where the machine with systemd is kept."""
+    return suites.CACHE / f"machine-{release()}-{digest(*MACHINE_PACKAGES)}"
 
 
 def release() -> str:
@@ -78,16 +90,30 @@ def requirements() -> tuple[str, ...]:
 
 def make_base(path: Path) -> None:
     """Make the tar in `path`, and note which Python it has."""
-    root = path / "root"
-    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
-    bootstrap = ("debootstrap", "--variant=minbase", f"--keyring={suites.KEYRING}", f"--include={','.join(PACKAGES)}")
-    # In a mount namespace of its own, so that an interruption leaves no mounts.
-    suites.run(["unshare", "--mount", *bootstrap, release(), str(root), suites.mirror()], path, environment)
+    root = bootstrap(path, PACKAGES)
     left_out = [f"--exclude=./{directory}/*" for directory in LEFT_OUT]
-    suites.run(["tar", "-C", str(root), "--numeric-owner", *left_out, "-cf", "root.tar", "."], path, environment)
+    suites.run(["tar", "-C", str(root), "--numeric-owner", *left_out, "-cf", "root.tar", "."], path, dict(os.environ))
     python = (root / "usr/bin/python3").readlink().name
     (path / "python").write_text(python.removeprefix("python"))
     shutil.rmtree(root)
+
+
+def make_machine(path: Path) -> None:
+    """Make the machine's root in `path`."""
+    root = bootstrap(path, MACHINE_PACKAGES)
+    for directory in LEFT_OUT:
+        shutil.rmtree(root / directory)
+        (root / directory).mkdir()
+
+
+def bootstrap(path: Path, packages: Sequence[str]) -> Path:
+    """Return the root of a new Debian with `packages`, in `path`."""
+    root = path / "root"
+    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
+    command = ("debootstrap", "--variant=minbase", f"--keyring={suites.KEYRING}", f"--include={','.join(packages)}")
+    # In a mount namespace of its own, so that an interruption leaves no mounts.
+    suites.run(["unshare", "--mount", *command, release(), str(root), suites.mirror()], path, environment)
+    return root
 
 
 def make_wheels(path: Path) -> None:
@@ -101,7 +127,11 @@ def make_wheels(path: Path) -> None:
 def main() -> int:
     """Return 0 when all is in the cache."""
     suites.CACHE.mkdir(parents=True, exist_ok=True)
-    for path, make in ((base_directory(), make_base), (wheels_directory(), make_wheels)):
+    for path, make in (
+        (base_directory(), make_base),
+        (machine_directory(), make_machine),
+        (wheels_directory(), make_wheels),
+    ):
         with suites.locked(path.with_suffix(".lock")):
             if (path / "complete").exists():
                 continue
