@@ -4,7 +4,8 @@ They are the functions that the application routes to as well: nothing is said h
 """
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from fastapi import Request, Response
 
@@ -12,6 +13,7 @@ from swarmproxy.api import containers, networks, system
 from swarmproxy.api.forwarding import exchange_of
 from swarmproxy.api.questions import Question
 
+T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
 AtOnce = Callable[[Request], Question | Response | None]
 
@@ -34,7 +36,7 @@ _AT_ONCE: dict[tuple[str, str], AtOnce] = {
     ("GET", "/containers/ps"): containers.list_now,
     ("GET", "/networks"): networks.list_now,
 }
-_AT_ONCE_OF_CONTAINERS: dict[tuple[str, str], Callable[[str, Request], Question]] = {
+_AT_ONCE_OF_CONTAINERS: dict[tuple[str, str], Callable[[str, Request], Question | Response | None]] = {
     ("GET", "json"): containers.inspection,
     ("POST", "exec"): lambda name, request: containers.new_exec(name, request, exchange_of(request.scope).whole_body()),
 }
@@ -42,12 +44,7 @@ _AT_ONCE_OF_CONTAINERS: dict[tuple[str, str], Callable[[str, Request], Question]
 
 def endpoint_for(method: str, path: str) -> Endpoint | None:
     """Return what answers a path without its version, None if that is to be found by the application."""
-    found = _ROUTES.get((method, path))
-    if found is None and path.startswith("/containers/"):
-        name, slash, action = path[12:].rpartition("/")
-        if slash and name and (of_one := _OF_CONTAINERS.get((method, action))):
-            return functools.partial(of_one, name)
-    return found
+    return _find(method, path, _ROUTES, _OF_CONTAINERS)
 
 
 def at_once_for(method: str, path: str) -> AtOnce | None:
@@ -55,9 +52,18 @@ def at_once_for(method: str, path: str) -> AtOnce | None:
 
     It returns None if there is something to wait for, and a question if that is one engine's answer.
     """
-    found = _AT_ONCE.get((method, path))
+    return _find(method, path, _AT_ONCE, _AT_ONCE_OF_CONTAINERS)
+
+
+def _find(
+    method: str,
+    path: str,
+    routes: Mapping[tuple[str, str], Callable[[Request], T]],
+    of_containers: Mapping[tuple[str, str], Callable[[str, Request], T]],
+) -> Callable[[Request], T] | None:
+    found = routes.get((method, path))
     if found is None and path.startswith("/containers/"):
         name, slash, action = path[12:].rpartition("/")
-        if slash and name and (of_one := _AT_ONCE_OF_CONTAINERS.get((method, action))):
+        if slash and name and (of_one := of_containers.get((method, action))):
             return functools.partial(of_one, name)
     return found

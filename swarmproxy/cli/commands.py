@@ -118,6 +118,17 @@ class GoGroup(click.Group):
         formatter.write(f"\nRun '{ctx.command_path} COMMAND --help' for more information on a command.\n")
 
 
+def family(name: str, text: str) -> GoGroup:
+    """Return a family of commands, without any so far; it shows its help when none is asked for."""
+    return GoGroup(name, help=text, callback=_show_family, invoke_without_command=True)
+
+
+@click.pass_context
+def _show_family(ctx: click.Context, /) -> None:
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
 def version() -> str:
     """Return the version, and the commit that an image was built from."""
     return f"{__version__} ({os.environ.get('SWARMPROXY_COMMIT') or 'release'})"

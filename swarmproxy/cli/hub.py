@@ -8,7 +8,7 @@ import click
 
 from swarmproxy.cli.commands import GoCommand, program
 from swarmproxy.cli.goflags import GO_INT
-from swarmproxy.cli.options import flag, read_duration, read_tls, text, texts
+from swarmproxy.cli.options import TlsFlags, flag, read_duration, read_tls, text, texts
 from swarmproxy.errors import ConfigError
 from swarmproxy.hub.settings import DEFAULT_HOSTS, HubSettings
 from swarmproxy.settings import Listen
@@ -17,18 +17,13 @@ _DEFAULT = HubSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HubFlags:
+class HubFlags(TlsFlags):
     """What stood on the command line after `hub`, or in the environment: not checked yet."""
 
     args: tuple[str, ...]
     host: tuple[str, ...]
     socket_group: str
     data: str
-    tls: bool
-    tlsverify: bool
-    tlscacert: str
-    tlscert: str
-    tlskey: str
     max_tokens: int
     max_entries: int
     forget_after: str
@@ -55,13 +50,7 @@ def read_settings(flags: HubFlags, *, program: str) -> HubSettings:
     drain_timeout_s = read_duration(flags.drain_timeout, "--drain-timeout")
     if drain_timeout_s < 0:
         raise ConfigError("--drain-timeout should not be a negative number")
-    tls = read_tls(
-        tls=flags.tls,
-        tlsverify=flags.tlsverify,
-        tlscacert=flags.tlscacert,
-        tlscert=flags.tlscert,
-        tlskey=flags.tlskey,
-    )
+    tls = read_tls(flags)
     return HubSettings(
         hosts=tuple(Listen.parse(host) for host in flags.host if host) or DEFAULT_HOSTS,
         socket_group=flags.socket_group,

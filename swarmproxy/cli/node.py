@@ -4,7 +4,7 @@ import click
 import msgspec
 
 from swarmproxy.cli.client import API, ManagerClient, ManagerCommand, complain, segment
-from swarmproxy.cli.commands import GoGroup
+from swarmproxy.cli.commands import family
 from swarmproxy.cli.options import text
 from swarmproxy.cli.table import table
 from swarmproxy.errors import ConfigError, SwarmError
@@ -138,18 +138,7 @@ def _show(changed: _Changed) -> None:
         click.echo(f"WARNING: {warning}", err=True)
 
 
-@click.pass_context
-def _show_help(ctx: click.Context, /) -> None:
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-
-
-node = GoGroup(
-    "node",
-    help="Look at the nodes of a running manager, and say which take containers",
-    callback=_show_help,
-    invoke_without_command=True,
-)
+node = family("node", "Look at the nodes of a running manager, and say which take containers")
 for command in (
     ManagerCommand(
         "ls",

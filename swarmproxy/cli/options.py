@@ -37,6 +37,17 @@ class Globals:
         logs.configure(self.log_level, self.log_format, stream)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFlags:
+    """What was asked for of the listeners' TLS: not checked yet."""
+
+    tls: bool
+    tlsverify: bool
+    tlscacert: str
+    tlscert: str
+    tlskey: str
+
+
 def flag(*spellings: str, default: bool | None = False, **rest: Any) -> click.Option:
     """Return a boolean flag; `default` None tells one that is not given from one that is false."""
     return click.Option(spellings, type=GO_BOOL, default=default, **rest)
@@ -69,23 +80,23 @@ def advertise() -> click.Option:
     return text("--advertise", "--addr", envvar="SWARM_ADVERTISE", help="address to be reached at, host:port")
 
 
-def read_tls(*, tls: bool, tlsverify: bool, tlscacert: str, tlscert: str, tlskey: str) -> Tls | None:
+def read_tls(flags: TlsFlags) -> Tls | None:
     """Return the TLS of the listeners, None for none. Raises ConfigError.
 
     Source: classic Swarm 1.2, cli/manage.go.
     """
-    if tls or tlsverify:
-        if not tlscert or not tlskey:
+    if flags.tls or flags.tlsverify:
+        if not flags.tlscert or not flags.tlskey:
             raise ConfigError("--tlscert and --tlskey must be provided when using --tls")
-        if tlsverify and not tlscacert:
+        if flags.tlsverify and not flags.tlscacert:
             raise ConfigError("--tlscacert must be provided when using --tlsverify")
         return Tls(
-            cert=Path(tlscert),
-            key=Path(tlskey),
-            ca=Path(tlscacert) if tlscacert else None,
-            verify=tlsverify,
+            cert=Path(flags.tlscert),
+            key=Path(flags.tlskey),
+            ca=Path(flags.tlscacert) if flags.tlscacert else None,
+            verify=flags.tlsverify,
         )
-    if tlscert or tlskey or tlscacert:
+    if flags.tlscert or flags.tlskey or flags.tlscacert:
         raise ConfigError("--tlscert, --tlskey and --tlscacert require the use of either --tls or --tlsverify")
     return None
 

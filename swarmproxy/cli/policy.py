@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import click
 
-from swarmproxy.cli.commands import GoCommand, GoGroup
+from swarmproxy.cli.commands import GoCommand, family
 from swarmproxy.cli.options import text
 from swarmproxy.cli.table import table
 from swarmproxy.errors import ConfigError
@@ -144,18 +144,7 @@ def _token(*, args: tuple[str, ...]) -> int:
     return 0
 
 
-@click.pass_context
-def _show_help(ctx: click.Context, /) -> None:
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-
-
-policy = GoGroup(
-    "policy",
-    help="Check a policy file, and ask what it allows to whom",
-    callback=_show_help,
-    invoke_without_command=True,
-)
+policy = family("policy", "Check a policy file, and ask what it allows to whom")
 for command in (
     GoCommand(
         "check",

@@ -16,6 +16,7 @@ from swarmproxy.cli.deciding import read_plugins, read_policy_flag, read_policy_
 from swarmproxy.cli.limits import read_limits
 from swarmproxy.cli.options import (
     Globals,
+    TlsFlags,
     discovery_argument,
     read_advertise,
     read_discovery_options,
@@ -43,7 +44,7 @@ DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ManageFlags:
+class ManageFlags(TlsFlags):
     """What stood on the command line after `manage`, or in the environment: not checked yet."""
 
     args: tuple[str, ...]
@@ -58,11 +59,6 @@ class ManageFlags:
     policy: str
     policy_learn: str
     authz_plugin: tuple[str, ...]
-    tls: bool
-    tlsverify: bool
-    tlscacert: str
-    tlscert: str
-    tlskey: str
     engine_tls: bool | None
     engine_tlsverify: bool | None
     engine_tlscacert: str
@@ -93,13 +89,7 @@ def read_settings(
     flags: ManageFlags, before: Globals, *, program: str, default_socket: Path = DEFAULT_SOCKET
 ) -> Settings:
     """Return the settings that `flags` ask for. Raises ConfigError or DiscoveryError."""
-    tls = read_tls(
-        tls=flags.tls,
-        tlsverify=flags.tlsverify,
-        tlscacert=flags.tlscacert,
-        tlscert=flags.tlscert,
-        tlskey=flags.tlskey,
-    )
+    tls = read_tls(flags)
     engine_tls = _engine_tls(flags, tls)
     engine = _engine(flags)
     url = _discovery(flags.args, program, default_socket)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -14,6 +14,7 @@ from swarmproxy.cluster.placement import ENGINE, NO_NODE, PLACED, REFUSED, Place
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.engine.shared import Tally
 from swarmproxy.leader.leadership import Leadership
+from swarmproxy.monitoring.families import counters, gauges
 from swarmproxy.wire.admission import Admission
 
 MAX_NAMED = 100
@@ -34,22 +35,22 @@ class EngineMetrics(Collector):
         """Yield them in one pass over the engines."""
         engines = self._cluster.engines()
         states: Counter[State] = Counter(each.state for each in engines)
-        yield _by("swarmproxy_engines", "Members, by state.", "state", {s.value.lower(): states[s] for s in _STATES})
+        yield gauges("swarmproxy_engines", "Members, by state.", "state", {s.value.lower(): states[s] for s in _STATES})
         yield _engines_down([each for each in engines if each.state is not State.HEALTHY])
         yield from self._resources([each for each in engines if each.state is State.HEALTHY])
         now = time.monotonic()
         ages = sorted(now - each.refreshed_at for each in engines if each.is_member and each.refreshed_at)
-        yield _by(
+        yield gauges(
             "swarmproxy_engine_refresh_age_seconds",
             "How long ago engines were asked last for all their containers, over all of them.",
             "quantile",
             {str(each): ages[min(len(ages) - 1, int(len(ages) * each))] for each in _QUANTILES} if ages else {},
         )
         connections = {"busy": sum(e.pool.busy for e in engines), "idle": sum(e.pool.idle for e in engines)}
-        yield _by("swarmproxy_engine_connections", "Connections to engines, by use.", "use", connections)
+        yield gauges("swarmproxy_engine_connections", "Connections to engines, by use.", "use", connections)
         tally, hub = self._tally, self._cluster.hub
         refreshes = {"good": tally.refreshes, "failed": tally.failed_refreshes}
-        yield _counted("swarmproxy_engine_refreshes", "Regular readings of engines, by result.", "result", refreshes)
+        yield counters("swarmproxy_engine_refreshes", "Regular readings of engines, by result.", "result", refreshes)
         yield CounterMetricFamily("swarmproxy_engine_events", "Events that engines told of.", tally.events)
         yield CounterMetricFamily(
             "swarmproxy_engine_event_gaps",
@@ -76,7 +77,7 @@ class EngineMetrics(Collector):
             if engine.facts is not None:
                 cpus += engine.facts.cpus
                 memory_bytes += engine.facts.memory_bytes
-        yield _by("swarmproxy_containers", "Containers on healthy engines, by state.", "state", containers)
+        yield gauges("swarmproxy_containers", "Containers on healthy engines, by state.", "state", containers)
         yield GaugeMetricFamily("swarmproxy_cpus", "Cores of healthy engines.", cpus)
         yield GaugeMetricFamily("swarmproxy_cpus_reserved", "Cores that their containers ask for.", taken_cpus)
         yield GaugeMetricFamily("swarmproxy_memory_bytes", "Memory of healthy engines.", memory_bytes)
@@ -118,7 +119,7 @@ class ManagerMetrics(Collector):
         for result in (PLACED, NO_NODE, ENGINE, REFUSED):
             placements.add_metric((self._strategy, result), self._placement.outcomes[result])
         yield placements
-        yield _counted(
+        yield counters(
             "swarmproxy_placement_refused_nodes",
             "Nodes that were turned away where none was left, by the filter that did it.",
             "filter",
@@ -154,20 +155,6 @@ def _engines_down(engines: list[Engine]) -> Metric:
     )
     for each in sorted(engines, key=lambda each: (each.name, str(each.address)))[:MAX_NAMED]:
         metric.add_metric((each.name, str(each.address), each.state.value.lower()), 1)
-    return metric
-
-
-def _by(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    metric = GaugeMetricFamily(name, text, labels=(label,))
-    for key, value in values.items():
-        metric.add_metric((key,), value)
-    return metric
-
-
-def _counted(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    metric = CounterMetricFamily(name, text, labels=(label,))
-    for key, value in values.items():
-        metric.add_metric((key,), value)
     return metric
 
 

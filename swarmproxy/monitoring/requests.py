@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from swarmproxy.api.asked_kinds import kind_of
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.apiversion import split_path
+from swarmproxy.monitoring.families import counters, gauges
 from swarmproxy.wire.exchange import AsgiExchange
 from swarmproxy.wire.head import RequestHead
 
@@ -85,9 +86,6 @@ class RequestMetrics(Collector):
         for route, each in self._durations.items():
             durations.add_metric((route,), _cumulated(each.buckets), each.sum_s)
         yield durations
-        open_ = GaugeMetricFamily(
-            "swarmproxy_http_requests_open", "Requests that have not ended, by kind.", labels=("route",)
-        )
         received_bytes, sent_bytes, streams = self._received_bytes, self._sent_bytes, 0
         by_route: Counter[str] = Counter()
         for exchange in self._open:
@@ -95,28 +93,20 @@ class RequestMetrics(Collector):
             streams += exchange.status != 0
             received_bytes += exchange.received_bytes
             sent_bytes += exchange.sent_bytes
-        for route, count in by_route.items():
-            open_.add_metric((route,), count)
-        yield open_
+        yield gauges("swarmproxy_http_requests_open", "Requests that have not ended, by kind.", "route", by_route)
         yield GaugeMetricFamily(
             "swarmproxy_streams_open",
             "Requests whose answer has begun and not ended: attached terminals, followed logs, events, transfers.",
             streams,
         )
-        decisions = CounterMetricFamily(
-            "swarmproxy_policy_decisions", "Requests by what the policy said of them.", labels=("verdict",)
-        )
-        for verdict, count in self._verdicts.items():
-            decisions.add_metric((verdict,), count)
-        yield decisions
-        payload = CounterMetricFamily(
+        verdicts = self._verdicts
+        yield counters("swarmproxy_policy_decisions", "Requests by what the policy said of them.", "verdict", verdicts)
+        yield counters(
             "swarmproxy_payload_bytes",
             "Bytes of bodies and streams, received from clients and sent to them, those that are open included.",
-            labels=("direction",),
+            "direction",
+            {"received": received_bytes, "sent": sent_bytes},
         )
-        payload.add_metric(("received",), received_bytes)
-        payload.add_metric(("sent",), sent_bytes)
-        yield payload
 
 
 def route_of(exchange: AsgiExchange) -> str:

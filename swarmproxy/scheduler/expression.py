@@ -14,7 +14,9 @@ from swarmproxy.model.pattern import Budget, Pattern
 from swarmproxy.model.pattern_syntax import PatternError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from swarmproxy.model.node import Node
 
 MAX_LENGTH = 4096
 MAX_EXPRESSIONS = 64  # of one kind, each of which is compared with every node
@@ -81,6 +83,16 @@ def parse_all(texts: Iterable[str], *, soft: bool) -> list[Expression]:
     budget = Budget()
     expressions = [Expression.parse(text, budget) for text in texts]
     return [expression for expression in expressions if soft or not expression.soft]
+
+
+def first_broken(kind: str, wanted: Sequence[tuple[Expression, Callable[[Node], bool]]]) -> Callable[[Node], str]:
+    """Return what says which of the `wanted` a node breaks first, as Filter.judge does. Each comes with its verdict."""
+
+    def reason(node: Node) -> str:
+        broken = next((each for each, holds in wanted if not holds(node)), None)
+        return f"by {kind} {broken}" if broken else ""
+
+    return reason
 
 
 def _compile(value: str, budget: Budget | None) -> Pattern:

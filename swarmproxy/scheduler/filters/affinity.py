@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from swarmproxy.model.container import SHORT_ID_LENGTH
 from swarmproxy.scheduler.crowd import where
-from swarmproxy.scheduler.expression import Expression, parse_all
+from swarmproxy.scheduler.expression import Expression, first_broken, parse_all
 from swarmproxy.scheduler.sieve import by_parts, by_texts, by_vocabulary
 
 if TYPE_CHECKING:
@@ -49,12 +49,7 @@ class AffinityFilter:
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
         """See Filter: the reason is the first affinity that does not hold."""
         wanted = [(each, _verdict(each)) for each in parse_all(spec.expressions.affinities, soft=soft)]
-
-        def reason(node: Node) -> str:
-            broken = next((each for each, holds in wanted if not holds(node)), None)
-            return f"by affinity {broken}" if broken else ""
-
-        return reason
+        return first_broken("affinity", wanted)
 
 
 def _verdict(expression: Expression) -> Callable[[Node], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmproxy.scheduler.crowd import where
-from swarmproxy.scheduler.expression import Expression, parse_all
+from swarmproxy.scheduler.expression import Expression, first_broken, parse_all
 from swarmproxy.scheduler.sieve import by_texts, by_value
 
 if TYPE_CHECKING:
@@ -35,12 +35,7 @@ class ConstraintFilter:
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
         """See Filter: the reason is the first constraint that does not hold."""
         wanted = [(each, _verdict(each)[0]) for each in parse_all(spec.expressions.constraints, soft=soft)]
-
-        def reason(node: Node) -> str:
-            broken = next((each for each, holds in wanted if not holds(node)), None)
-            return f"by constraint {broken}" if broken else ""
-
-        return reason
+        return first_broken("constraint", wanted)
 
 
 def _verdict(expression: Expression) -> tuple[Callable[[Node], bool], Sieve | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmproxy.scheduler.crowd import where
-from swarmproxy.scheduler.expression import Expression, parse_all
+from swarmproxy.scheduler.expression import Expression, first_broken, parse_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,12 +36,7 @@ class WhitelistFilter:
     def judge(self, spec: ContainerSpec, *, soft: bool) -> Callable[[Node], str]:
         """See Filter: the reason is the first whitelist that does not allow the node."""
         wanted = [(each, _verdict(each)) for each in parse_all(spec.expressions.whitelists, soft=soft)]
-
-        def reason(node: Node) -> str:
-            broken = next((each for each, holds in wanted if not holds(node)), None)
-            return f"by whitelist {broken}" if broken else ""
-
-        return reason
+        return first_broken("whitelist", wanted)
 
 
 def _verdict(expression: Expression) -> Callable[[Node], bool]:
