@@ -5,7 +5,6 @@ Options: `consul.token`, or `consul.token.file` with the path of a file that hol
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
@@ -13,6 +12,7 @@ from discovery.backend import Listing
 from discovery.consul_client import WAIT_S, Calls, Key, parse_url
 from discovery.entry import Entry, parse_entry
 from discovery.errors import DiscoveryError
+from discovery.news import News
 
 CALL_S = 5.0
 """The longest that any other call may take."""
@@ -43,30 +43,24 @@ class ConsulBackend:
 
     async def watch(self) -> AsyncIterator[Listing]:
         """Yield the entries as soon as consul tells of a change."""
-        good, said, index, failures = Listing(()), Listing((), error="nothing was said yet"), 0, 0
+        news, index, failures = News(), 0, 0
         known: _Known = {}
-        reasons: set[str] = set()  # that were told since all was well
         async with self._server.connect(self._call_s) as calls:
             while True:
                 try:
                     entries, now = await self._read(calls, index, known)
                     # An index that goes back is a server that begins anew; the old one would wait for ever.
                     index = 0 if now < index else now
-                    good, failures = Listing(entries, read_at=time.time()), 0
-                    reasons.clear()
-                    if said.error or said.entries != entries:
-                        said = good
-                        yield said
+                    failures = 0
+                    if listing := news.read(entries):
+                        yield listing
                     # Without any index there is no waiting for changes.
                     pause_s = BURST_S if now else self._heartbeat_s
                 except DiscoveryError as error:
                     index, failures = 0, failures + 1
-                    reason = str(error)
                     # A connection that breaks is not yet a store that is down: that is what the next call says.
-                    if reason not in reasons and (said.error or failures > 1):
-                        reasons.add(reason)
-                        said = Listing(good.entries, read_at=good.read_at, error=reason)
-                        yield said
+                    if (failures > 1 or not news.is_well) and (listing := news.failed(str(error))):
+                        yield listing
                     pause_s = min(FIRST_PAUSE_S * 2 ** min(failures - 1, 10), LONGEST_PAUSE_S, self._heartbeat_s)
                 await asyncio.sleep(pause_s)
 

@@ -1,13 +1,13 @@
 """The nodes that stand below one key, kept up to date change by change, and told as listings."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 from discovery.backend import Listing
 from discovery.entry import MAX_ENTRIES, Entry, parse_entry
 from discovery.errors import DiscoveryError
+from discovery.news import News
 
 CHECK_S = 10.0
 """For how long a silent watch is trusted, if the heartbeat is not shorter."""
@@ -57,28 +57,18 @@ class Tree:
 
 
 async def keep_listing(follow: Follow, *, heartbeat_s: float) -> AsyncIterator[Listing]:
-    """Yield listings as Backend.watch does, out of a source that is followed again whenever it fails.
-
-    Of one outage each reason is told once, whatever the order in which they turn up.
-    """
-    listing, told = Listing(()), False
-    reasons: set[str] = set()
+    """Yield listings as Backend.watch does, out of a source that is followed again whenever it fails."""
+    news = News()
     pause_s = _RETRY_MIN_S
     while True:
         try:
             async with aclosing(follow()) as changes:
                 async for entries in changes:
-                    before, listing = listing, Listing(entries, read_at=time.time())
-                    if not told or before.error or before.entries != entries:
-                        told = True
-                        reasons.clear()
+                    if listing := news.read(entries):
                         yield listing
                     pause_s = _RETRY_MIN_S
         except DiscoveryError as error:
-            listing = Listing(listing.entries, read_at=listing.read_at, error=str(error))
-        if listing.error not in reasons:
-            told = True
-            reasons.add(listing.error)
-            yield listing
+            if listing := news.failed(str(error)):
+                yield listing
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, heartbeat_s, _RETRY_MAX_S)

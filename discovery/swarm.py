@@ -10,7 +10,6 @@ TLS. A label `swarmproxy.engine` of a node, or of its engine, says where that en
 import asyncio
 import json
 import ssl
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import msgspec
 from discovery.backend import Listing, ReadOnly
 from discovery.entry import MAX_ENTRIES, Certificates, Entry, parse_entry
 from discovery.errors import DiscoveryError
+from discovery.news import News
 from discovery.options import parse_place, refuse_unknown, tls_context
 
 OPTIONS = frozenset({"swarm.port", "swarm.cacertfile", "swarm.certfile", "swarm.keyfile"})
@@ -126,23 +126,20 @@ class SwarmBackend(ReadOnly):
 
     async def watch(self) -> AsyncIterator[Listing]:
         """Yield the nodes, and again after each change: events tell of them, and the list is read at each heartbeat."""
-        good, said, failures = Listing(()), Listing((), error="nothing was said yet"), 0
+        news, failures = News(), 0
         while True:
             async with self._client() as client:
                 try:
                     manager, found = await self._ask(client)
-                    good = Listing(found.entries, read_at=time.time())
-                    if said.error or said.entries != good.entries:
-                        said = good
-                        yield said
+                    if listing := news.read(found.entries):
+                        yield listing
                     async with self._events(client, manager) as events:
                         while True:
                             # Also before the first event: what happened until events were followed is told by none.
-                            good = Listing(await self._read_again(client, manager), read_at=time.time())
+                            listing = news.read(await self._read_again(client, manager))
                             failures = 0
-                            if said.entries != good.entries:
-                                said = good
-                                yield said
+                            if listing:
+                                yield listing
                             if not await self._is_news(events):
                                 break
                     continue
@@ -150,9 +147,8 @@ class SwarmBackend(ReadOnly):
                     pause_s = FIRST_PAUSE_S * 2**failures if failures else 0.0
                 except DiscoveryError as error:
                     pause_s = FIRST_PAUSE_S * 2**failures
-                    if str(error) != said.error:
-                        said = Listing(good.entries, read_at=good.read_at, error=str(error))
-                        yield said
+                    if listing := news.failed(str(error)):
+                        yield listing
                 failures = min(failures + 1, 10)
             await asyncio.sleep(min(pause_s, LONGEST_PAUSE_S, self._heartbeat_s))
 

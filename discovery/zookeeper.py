@@ -8,13 +8,13 @@ The TTL is the session's timeout. ZooKeeper knows no other: an entry is gone tha
 last, whatever the heartbeat. A server that allows only less (maxSessionTimeout, 40 s by default) takes it away earlier.
 """
 
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
 from discovery.backend import Listing
 from discovery.entry import Entry, parse_entry
 from discovery.errors import DiscoveryError
+from discovery.news import News
 from discovery.zookeeper_session import Session, parse_url
 
 CALL_S = 5.0
@@ -43,25 +43,18 @@ class ZookeeperBackend:
 
     async def watch(self) -> AsyncIterator[Listing]:
         """Yield the entries as soon as ZooKeeper tells of a change."""
-        good, said = Listing(()), Listing((), error="nothing was said yet")
+        news = News()
         known: dict[str, Entry | None] = {}
-        reasons: set[str] = set()  # that were told since all was well
         timeout_s = min(WATCH_TIMEOUT_S, max(self._heartbeat_s, 1.0))
         async with self._ensemble.connect(timeout_s, min(CALL_S, self._heartbeat_s / 2)) as session:
             while True:
                 try:
-                    good = Listing(await self._read(session, known), read_at=time.time())
-                    reasons.clear()
-                    if said.error or said.entries != good.entries:
-                        said = good
-                        yield said
+                    if listing := news.read(await self._read(session, known)):
+                        yield listing
                     pause_s = self._heartbeat_s
                 except DiscoveryError as error:
-                    reason = str(error)
-                    if reason not in reasons:
-                        reasons.add(reason)
-                        said = Listing(good.entries, read_at=good.read_at, error=reason)
-                        yield said
+                    if listing := news.failed(str(error)):
+                        yield listing
                     pause_s = min(RETRY_S, self._heartbeat_s)
                 await session.wait(pause_s)
 
