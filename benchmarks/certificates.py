@@ -1,30 +1,15 @@
 """Certificates for the TLS rows, made anew for each run with the openssl command."""
 
 import ssl
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-DAYS = "2"
+from tests.hosts.certificates import Pair, make_authority, sign
 
 
 @dataclass(frozen=True, slots=True)
-class Certificates:
-    """A directory with one authority, and one certificate that servers and clients share."""
-
-    directory: Path
-
-    @property
-    def ca(self) -> Path:
-        return self.directory / "ca.pem"
-
-    @property
-    def cert(self) -> Path:
-        return self.directory / "cert.pem"
-
-    @property
-    def key(self) -> Path:
-        return self.directory / "key.pem"
+class Certificates(Pair):
+    """A directory with an authority, and one certificate that servers and clients share."""
 
     @property
     def bundle(self) -> Path:
@@ -33,18 +18,10 @@ class Certificates:
 
 
 def make_certificates(directory: Path) -> Certificates:
-    """Return fresh certificates for 127.0.0.1 and localhost, written to `directory`."""
-    made = Certificates(directory)
-    authority_key = directory / "ca-key.pem"
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc")
-    _openssl("req", "-x509", *curve, "-days", DAYS, "-subj", "/CN=benchmark authority",
-             "-keyout", authority_key, "-out", made.ca)  # fmt: skip
-    _openssl("req", "-x509", *curve, "-days", DAYS, "-subj", "/CN=localhost",
-             "-CA", made.ca, "-CAkey", authority_key,
-             "-addext", "basicConstraints=critical,CA:FALSE",
-             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-             "-addext", "extendedKeyUsage=serverAuth,clientAuth",
-             "-keyout", made.key, "-out", made.cert)  # fmt: skip
+    """Return fresh certificates for 127.0.0.1 and localhost, written below `directory`."""
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    pair = sign(make_authority(directory / "authority"), directory / "shared", "serverAuth,clientAuth", names)
+    made = Certificates(pair.directory)
     made.bundle.write_bytes(made.cert.read_bytes() + made.key.read_bytes())
     made.bundle.chmod(0o600)
     return made
@@ -61,10 +38,6 @@ def ciphers_as_docker(directory: Path) -> tuple[str, ...]:
         "Ciphersuites = TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256\n"
     )
     return ("env", f"OPENSSL_CONF={config}")
-
-
-def _openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
 
 
 def server_context(certificates: Certificates) -> ssl.SSLContext:

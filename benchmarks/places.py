@@ -84,4 +84,4 @@ def open_place(name: str, directory: Path) -> Iterator[Place]:
         store.start()
         yield StorePlace(store)
     finally:
-        store.close() if isinstance(store, Etcd) else store.kill()
+        store.close()

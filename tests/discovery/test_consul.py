@@ -14,6 +14,7 @@ from benchmarks.processes import free_port
 from discovery import DiscoveryError, DiscoveryRefusedError, Entry, open_backend, parse_entry
 from tests.discovery.readers import backend_of, campaigning, watching
 from tests.discovery.servers.consul import Consul
+from tests.discovery.servers.process import serve
 from tests.discovery.store_contract import (
     LEADER,
     NODES,
@@ -33,10 +34,7 @@ class TestPlain(ElectionContract):
     @pytest.fixture(scope="class")
     @classmethod
     def store(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
-        consul = Consul(tmp_path_factory.mktemp("consul") / "plain")
-        consul.start()
-        yield consul
-        consul.kill()
+        yield from serve(Consul(tmp_path_factory.mktemp("consul") / "plain"))
 
     async def test_as_classic_registers(self, store: Consul, prefix: str) -> None:
         """An entry hangs on a session of its own, with half the TTL and Go's flags, and goes with it."""
@@ -121,10 +119,7 @@ class TestSecure(BasicContract, TlsContract, CredentialsContract):
     @pytest.fixture(scope="class")
     @classmethod
     def store(cls, tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Consul]:
-        consul = Consul(tmp_path_factory.mktemp("consul") / "secure", certificates=certificates)
-        consul.start()
-        yield consul
-        consul.kill()
+        yield from serve(Consul(tmp_path_factory.mktemp("consul") / "secure", certificates=certificates))
 
     @pytest.fixture
     def wrong_ca(self, certificates: Certificates) -> Mapping[str, str]:
@@ -180,10 +175,7 @@ class TestFloor:
     @pytest.fixture(scope="class")
     @classmethod
     def store(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
-        consul = Consul(tmp_path_factory.mktemp("consul") / "stock", session_ttl_min="")
-        consul.start()
-        yield consul
-        consul.kill()
+        yield from serve(Consul(tmp_path_factory.mktemp("consul") / "stock", session_ttl_min=""))
 
     async def test_refused(self, store: Consul) -> None:
         """A TTL that is too short for the server is an error that names the least one, for agents and managers."""

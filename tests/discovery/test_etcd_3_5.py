@@ -7,7 +7,8 @@ import pytest
 
 from discovery import open_backend, parse_entry
 from tests.discovery.readers import watching
-from tests.discovery.servers.etcd import Etcd, serve
+from tests.discovery.servers.etcd import Etcd
+from tests.discovery.servers.process import serve
 from tests.discovery.store_contract import NODES, ElectionContract
 from tests.hosts import suites
 from tests.hosts.certificates import Certificates

@@ -6,7 +6,8 @@ import pytest
 
 from discovery import DiscoveryError, open_roster, parse_entry
 from tests.discovery.readers import backend_of, campaigning, watching
-from tests.discovery.servers.etcd import Etcd, serve
+from tests.discovery.servers.etcd import Etcd
+from tests.discovery.servers.process import serve
 from tests.discovery.store_contract import LEADER, NODES, BasicContract, ElectionContract, TlsContract
 from tests.hosts.certificates import Certificates
 

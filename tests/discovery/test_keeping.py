@@ -13,7 +13,8 @@ import pytest
 from discovery import ChangedElsewhereError, DiscoveryError, Keeper, open_keeper
 from tests.discovery.keeper_contract import ONE, TWO, KeeperContract, Open, StoreKeeperContract
 from tests.discovery.servers.consul import Consul
-from tests.discovery.servers.etcd import Etcd, serve
+from tests.discovery.servers.etcd import Etcd
+from tests.discovery.servers.process import serve
 from tests.discovery.servers.zookeeper import Zookeeper
 
 
@@ -116,10 +117,7 @@ class TestConsul(StoreKeeperContract):
     @pytest.fixture(scope="class")
     @classmethod
     def store(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
-        consul = Consul(tmp_path_factory.mktemp("consul") / "plain")
-        consul.start()
-        yield consul
-        consul.kill()
+        yield from serve(Consul(tmp_path_factory.mktemp("consul") / "plain"))
 
 
 class TestZookeeper(StoreKeeperContract):
@@ -128,10 +126,7 @@ class TestZookeeper(StoreKeeperContract):
     @pytest.fixture(scope="class")
     @classmethod
     def store(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zookeeper]:
-        zookeeper = Zookeeper(tmp_path_factory.mktemp("zookeeper") / "plain")
-        zookeeper.start()
-        yield zookeeper
-        zookeeper.kill()
+        yield from serve(Zookeeper(tmp_path_factory.mktemp("zookeeper") / "plain"))
 
 
 def test_nowhere() -> None:

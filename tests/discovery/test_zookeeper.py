@@ -14,6 +14,7 @@ from discovery.zookeeper_election import _Candidacy as Candidacy
 from discovery.zookeeper_session import Ensemble, Session, parse_url
 from tests.discovery.member import Member
 from tests.discovery.readers import backend_of, campaigning, watching
+from tests.discovery.servers.process import serve
 from tests.discovery.servers.zookeeper import DIGEST, Zookeeper
 from tests.discovery.store_contract import (
     LEADER,
@@ -45,10 +46,7 @@ class TestPlain(ElectionContract):
     @pytest.fixture(scope="class")
     @classmethod
     def store(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zookeeper]:
-        zookeeper = Zookeeper(tmp_path_factory.mktemp("zookeeper") / "plain")
-        zookeeper.start()
-        yield zookeeper
-        zookeeper.kill()
+        yield from serve(Zookeeper(tmp_path_factory.mktemp("zookeeper") / "plain"))
 
     async def test_as_classic_registers(self, store: Zookeeper, prefix: str) -> None:
         """An entry is an ephemeral node, open to all, below nodes that stay."""
@@ -208,10 +206,7 @@ class TestSecure(BasicContract, TlsContract, CredentialsContract):
     @pytest.fixture(scope="class")
     @classmethod
     def store(cls, tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Zookeeper]:
-        zookeeper = Zookeeper(tmp_path_factory.mktemp("zookeeper") / "secure", certificates=certificates)
-        zookeeper.start()
-        yield zookeeper
-        zookeeper.kill()
+        yield from serve(Zookeeper(tmp_path_factory.mktemp("zookeeper") / "secure", certificates=certificates))
 
     @pytest.fixture
     def wrong_ca(self, certificates: Certificates) -> Mapping[str, str]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tests.conftest import StartManager
-from tests.discovery.servers.etcd import Etcd
 from tests.discovery.servers.process import Store
 from tests.discovery.store_contract import NODES
 from tests.hosts.engine import Engine
@@ -69,15 +68,6 @@ class Group:
                 return leaders[0], others
             assert time.monotonic() < end, roles
             time.sleep(0.05)
-
-
-def serving(store: Store) -> Iterator[Store]:
-    """Yield `store` while it runs."""
-    try:
-        store.start()
-        yield store
-    finally:
-        store.close() if isinstance(store, Etcd) else store.kill()
 
 
 def role_of(manager: Manager, *, timeout_s: float = 30.0) -> tuple[str, str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartManager
-from tests.discovery.servers.etcd import Etcd, serve
+from tests.discovery.servers.etcd import Etcd
+from tests.discovery.servers.process import serve
 from tests.discovery.store_contract import NODES
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager

@@ -7,16 +7,16 @@ import pytest
 from tests.conftest import StartManager
 from tests.discovery.servers.consul import Consul
 from tests.discovery.servers.etcd import Etcd
-from tests.discovery.servers.process import Store
+from tests.discovery.servers.process import Store, serve
 from tests.discovery.servers.zookeeper import Zookeeper
 from tests.hosts.engine import Engine
-from tests.integration.group import Group, serving
+from tests.integration.group import Group
 from tests.integration.operator import availability, nodes, places, run_some, swarmproxy, wait_for_availability
 
 
 @pytest.fixture(scope="module", params=[Etcd, Consul, Zookeeper], ids=["etcd", "consul", "zookeeper"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    yield from serving(request.param(tmp_path_factory.mktemp("store") / "server"))
+    yield from serve(request.param(tmp_path_factory.mktemp("store") / "server"))
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ import pytest
 
 from tests.clients import cli
 from tests.conftest import StartManager
-from tests.discovery.servers.etcd import Etcd, serve
+from tests.discovery.servers.etcd import Etcd
+from tests.discovery.servers.process import serve
 from tests.hosts.certificates import Certificates
 from tests.hosts.engine import Engine
 from tests.hosts.manager import PORTS, Manager

@@ -9,18 +9,18 @@ import pytest
 
 from tests.conftest import StartManager
 from tests.discovery.servers.consul import Consul
-from tests.discovery.servers.process import Store
+from tests.discovery.servers.process import Store, serve
 from tests.discovery.servers.zookeeper import Zookeeper
 from tests.hosts.engine import Engine
 from tests.hosts.manager import PORTS, Manager
 from tests.integration.builders import start, written
 from tests.integration.faults import ps, run
-from tests.integration.group import Group, frozen, role_of, seconds_until, serving
+from tests.integration.group import Group, frozen, role_of, seconds_until
 
 
 @pytest.fixture(scope="module", params=[Consul, Zookeeper], ids=["consul", "zookeeper"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    yield from serving(request.param(tmp_path_factory.mktemp("store") / "server"))
+    yield from serve(request.param(tmp_path_factory.mktemp("store") / "server"))
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import StartEngines, StartManager
-from tests.discovery.servers.etcd import Etcd, serve
+from tests.discovery.servers.etcd import Etcd
+from tests.discovery.servers.process import serve
 from tests.hosts.engine import Engine
 from tests.integration.group import Group, frozen
 from tests.integration.sdk import wait_until

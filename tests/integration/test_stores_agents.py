@@ -10,21 +10,21 @@ import pytest
 from tests.conftest import StartManager
 from tests.discovery.servers.consul import Consul
 from tests.discovery.servers.etcd import Etcd
-from tests.discovery.servers.process import Store
+from tests.discovery.servers.process import Store, serve
 from tests.discovery.servers.zookeeper import Zookeeper
 from tests.discovery.store_contract import NODES
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
 from tests.integration.agents import Agent
 from tests.integration.faults import ps, run
-from tests.integration.group import seconds_until, serving
+from tests.integration.group import seconds_until
 
 PREFIXES = itertools.count(1)
 
 
 @pytest.fixture(scope="module", params=[Etcd, Consul, Zookeeper], ids=["etcd", "consul", "zookeeper"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    yield from serving(request.param(tmp_path_factory.mktemp("store") / "server"))
+    yield from serve(request.param(tmp_path_factory.mktemp("store") / "server"))
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartManager
-from tests.discovery.servers.etcd import Etcd, serve
+from tests.discovery.servers.etcd import Etcd
+from tests.discovery.servers.process import serve
 from tests.hosts import sandbox
 from tests.hosts.certificates import Certificates
 from tests.hosts.fleet import Fleet, at_once

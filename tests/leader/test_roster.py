@@ -12,17 +12,16 @@ from swarmproxy.leader.roster import Roster
 from tests.discovery.readers import backend_of
 from tests.discovery.servers.consul import Consul
 from tests.discovery.servers.etcd import Etcd
-from tests.discovery.servers.process import Store
+from tests.discovery.servers.process import Store, serve
 from tests.discovery.servers.zookeeper import Zookeeper
 from tests.engine.harness import eventually
-from tests.integration.group import serving
 
 ONE, TWO, THREE = "10.0.0.1:2376", "10.0.0.2:2376", "10.0.0.3:2376"
 
 
 @pytest.fixture(scope="module", params=[Consul, Etcd, Zookeeper], ids=lambda kind: kind.scheme)
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    yield from serving(request.param(tmp_path_factory.mktemp("store") / "server"))
+    yield from serve(request.param(tmp_path_factory.mktemp("store") / "server"))
 
 
 @asynccontextmanager

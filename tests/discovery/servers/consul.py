@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import ssl
 import uuid
 from collections.abc import Mapping
@@ -90,19 +89,6 @@ class Consul(Store):
     def start(self) -> None:
         self._process.start()
         wait_until(self.does_answer, "consul", self._process)
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def wipe(self) -> None:
-        """Forget all data; to be called while it is down."""
-        shutil.rmtree(self._data)
-
-    def freeze(self) -> None:
-        self._process.freeze()
-
-    def thaw(self) -> None:
-        self._process.thaw()
 
     def does_answer(self) -> bool:
         """Say whether it takes what is written."""

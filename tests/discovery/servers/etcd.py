@@ -1,9 +1,8 @@
 """Real etcd servers, spoken to by the tests through etcd's JSON gateway or its v2 API: not by what is tested."""
 
 import base64
-import shutil
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -105,26 +104,10 @@ class Etcd(Store):
         except (httpx.HTTPError, ValueError):
             return False
 
-    def kill(self) -> None:
-        """End it by SIGKILL."""
-        self._process.kill()
-
-    def wipe(self) -> None:
-        """Forget all data; to be called while it is down."""
-        shutil.rmtree(self._data)
-
     def close(self) -> None:
         """End it for good."""
-        self.kill()
+        super().close()
         self._client.close()
-
-    def freeze(self) -> None:
-        """Let it hang."""
-        self._process.freeze()
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self._process.thaw()
 
     def write(self, values: Mapping[str, str]) -> None:
         """Set the keys: in one transaction, or one by one in v2."""
@@ -173,15 +156,6 @@ class Etcd(Store):
         assert answer.status_code == httpx.codes.OK, f"{path}: {answer.text}"
         result: dict[str, Any] = answer.json()
         return result
-
-
-def serve(store: Etcd) -> Iterator[Etcd]:
-    """Yield `store` while it runs."""
-    try:
-        store.start()
-        yield store
-    finally:
-        store.close()
 
 
 def _encode(text: str) -> str:

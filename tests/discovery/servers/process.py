@@ -1,13 +1,17 @@
 """A server process that ends with the tests, and what every kind of store offers to them."""
 
+import shutil
 import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 START_S = 60.0
+
+AnyStore = TypeVar("AnyStore", bound="Store")
 
 
 class ServerProcess:
@@ -66,6 +70,8 @@ class Store(ABC):
     """The shortest time to live that it takes, in whole seconds."""
     slack_s: float = 1.0
     """How much later than that it may let go."""
+    _process: ServerProcess
+    _data: Path
 
     def url(self, prefix: str) -> str:
         """Return the discovery URL of the cluster below `prefix`."""
@@ -75,21 +81,25 @@ class Store(ABC):
     def start(self) -> None:
         """Start it, with the data it had, and wait until it answers."""
 
-    @abstractmethod
     def kill(self) -> None:
         """End it by SIGKILL; its data stay."""
+        self._process.kill()
 
-    @abstractmethod
+    def close(self) -> None:
+        """End it for good."""
+        self.kill()
+
     def wipe(self) -> None:
         """Forget all data; to be called while it is down."""
+        shutil.rmtree(self._data)
 
-    @abstractmethod
     def freeze(self) -> None:
         """Let it hang with open connections."""
+        self._process.freeze()
 
-    @abstractmethod
     def thaw(self) -> None:
         """Let it go on."""
+        self._process.thaw()
 
     @abstractmethod
     def write(self, values: Mapping[str, str]) -> None:
@@ -102,6 +112,15 @@ class Store(ABC):
     @abstractmethod
     def remove(self, key: str) -> None:
         """Remove `key`, as a foreign client would."""
+
+
+def serve(store: AnyStore) -> Iterator[AnyStore]:
+    """Yield `store` while it runs."""
+    try:
+        store.start()
+        yield store
+    finally:
+        store.close()
 
 
 def wait_until(answers: Callable[[], bool], what: str, process: ServerProcess) -> None:

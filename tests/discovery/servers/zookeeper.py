@@ -1,7 +1,6 @@
 """A real ZooKeeper, one server, plain or with TLS and a user whose nodes are nobody else's."""
 
 import contextlib
-import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -72,19 +71,6 @@ class Zookeeper(Store):
     def start(self) -> None:
         self._process.start()
         wait_until(self.does_answer, "zookeeper", self._process)
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def wipe(self) -> None:
-        """Forget all data; to be called while it is down."""
-        shutil.rmtree(self._data)
-
-    def freeze(self) -> None:
-        self._process.freeze()
-
-    def thaw(self) -> None:
-        self._process.thaw()
 
     def does_answer(self) -> bool:
         """Say whether it serves, as far as somebody without a certificate is told."""
