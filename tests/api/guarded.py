@@ -25,7 +25,7 @@ from swarmproxy.policy.identity import hash_of
 from swarmproxy.policy.role import OWNER
 from swarmproxy.server import Server, listening
 from swarmproxy.settings import Listen, Settings, Tls
-from tests.api.image_front import PATIENCE_S
+from tests.api.image_front import PATIENCE_S, until_it_serves
 from tests.cluster.image_daemon import ImageDaemon, clustered
 from tests.engine.scripted import ScriptedEngine
 from tests.hosts.certificates import Pair
@@ -96,13 +96,7 @@ async def guarded(
         tasks.create_task(server.serve(sockets), name="server under test")
         stack.callback(server.drain)
         client = await stack.enter_async_context(client_of(path, tls))
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                try:
-                    await client.get("/_ping")
-                    break
-                except httpx.TransportError:
-                    await asyncio.sleep(0.01)
+        await until_it_serves(client)
         yield Guarded(first, cluster, path, client)
 
 

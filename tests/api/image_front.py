@@ -79,14 +79,19 @@ async def front(
         manager.client = client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{manager.port}", timeout=PATIENCE_S, trust_env=False)
         )
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                try:
-                    await client.get("/_ping")
-                    break
-                except httpx.TransportError:
-                    await asyncio.sleep(0.01)
+        await until_it_serves(client)
         yield manager
+
+
+async def until_it_serves(client: httpx.AsyncClient) -> None:
+    """Return when whoever `client` speaks to answers."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                await client.get("/_ping")
+                break
+            except httpx.TransportError:
+                await asyncio.sleep(0.01)
 
 
 def of_node(lines: list[dict[str, Any]], node: str) -> list[str]:

@@ -29,7 +29,8 @@ from benchmarks.membership import (
 )
 from benchmarks.places import FilePlace
 from benchmarks.rows import ROWS
-from tests.benchmarks.test_processes import DEADLINE_S, children_of, is_running, wait_until
+from tests.benchmarks.test_processes import DEADLINE_S, children_of, is_running
+from tests.waiting import wait_until
 
 
 def cells_of(row: MembershipRow, samples: dict[str, list[float]]) -> list[str]:
@@ -113,8 +114,8 @@ def test_leaves_nothing(tmp_path: Path) -> None:
     """A run that is told to end takes engines, managers, agents and stores along."""
     command = (sys.executable, "-m", "benchmarks", "--rows", "membership-killed", "--results", tmp_path)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        wait_until(lambda: len(children_of(run.pid)) >= 5)  # two of engines, store, manager, agent
+        wait_until(lambda: len(children_of(run.pid)) >= 5, "children")  # two of engines, store, manager, agent
         started = children_of(run.pid)
         os.kill(run.pid, signal.SIGTERM)
         run.wait(DEADLINE_S)
-    wait_until(lambda: not [pid for pid in started if is_running(pid)])  # the kernel ends them, in its own time
+    wait_until(lambda: not [pid for pid in started if is_running(pid)], "the kernel to end them")

@@ -4,22 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks.processes import Child, free_port, wait_for_port
+from tests.waiting import wait_until
 
 DEADLINE_S = 30.0
-
-
-def wait_until(done: Callable[[], bool]) -> None:
-    until = time.monotonic() + DEADLINE_S
-    while not done():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:
@@ -48,7 +40,7 @@ def test_stop_ends_the_group(tmp_path: Path) -> None:
     assert len(list(child.family())) == 2
     child.stop()
     assert not child.alive
-    wait_until(lambda: not is_running(grandchild))
+    wait_until(lambda: not is_running(grandchild), "its end")
 
 
 def test_dies_with_its_parent(tmp_path: Path) -> None:
@@ -64,7 +56,7 @@ def test_dies_with_its_parent(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         assert is_running(pid)
         parent.kill()
-    wait_until(lambda: not is_running(pid))
+    wait_until(lambda: not is_running(pid), "its end")
 
 
 def test_a_dead_child_is_reported(tmp_path: Path) -> None:
@@ -96,8 +88,8 @@ def test_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     """An interrupted run ends all that it started."""
     command = (sys.executable, "-m", "benchmarks", "--targets", "direct", "--rows", "top-*", "--results", tmp_path)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        wait_until(lambda: len(children_of(run.pid)) >= 2)  # engines and load generator
+        wait_until(lambda: len(children_of(run.pid)) >= 2, "children")  # engines and load generator
         started = children_of(run.pid)
         os.kill(run.pid, number)
         run.wait(DEADLINE_S)
-    wait_until(lambda: not [pid for pid in started if is_running(pid)])  # the kernel ends them, in its own time
+    wait_until(lambda: not [pid for pid in started if is_running(pid)], "the kernel to end them")

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ from tests.clients import Cli, Done
 from tests.hosts.certificates import Pair
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
+from tests.waiting import PATIENCE_S
 
-PATIENCE_S = 60.0  # a guard against hanging, never part of what a test says
 DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
 
 
@@ -161,11 +161,3 @@ class Terminal:
 def set_size(terminal: int, rows: int, columns: int) -> None:
     """Set the size of a terminal."""
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Return when `condition()` is true. Raises AssertionError if it never is."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.05)

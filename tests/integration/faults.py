@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
-from tests.integration.sdk import wait_until
+from tests.waiting import wait_until
 
 STAMP = re.compile(r'time="([^"]+)"')
 

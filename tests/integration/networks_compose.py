@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.clients import Cli, Done
+from tests.clients import Cli, Done, cli, compose_1
 from tests.hosts.manager import Manager
 
 SERVICE = "image: busybox\n    stop_grace_period: 0s\n    command: [sleep, 1d]"
@@ -19,6 +19,13 @@ class Compose:
         command = [] if self.tool.version == "1.29" else ["compose"]
         file = str(self.directory / "compose.yaml")
         return self.tool.run(self.manager.address, *command, "-f", file, "-p", project, *arguments, timeout_s=120.0)
+
+
+def compose_of(version: str, manager: Manager, directory: Path, file: str) -> Compose:
+    """Return compose 1.29, or the one of a docker client, with a project of `file` in `directory`."""
+    is_first = version == "1.29"
+    (directory / "compose.yaml").write_text(f'version: "3.7"\n{file}' if is_first else file)
+    return Compose(compose_1() if is_first else cli(version), manager, directory)
 
 
 def nodes_of(manager: Manager, project: str) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.hosts.manager import Manager
 from tests.integration.faults import run
-from tests.integration.sdk import wait_until
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 GUARD_S = 60.0

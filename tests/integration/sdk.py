@@ -2,8 +2,7 @@
 
 import contextlib
 import gc
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +12,7 @@ from docker.models.containers import Container
 from docker.tls import TLSConfig
 
 from tests.hosts.manager import Manager
-
-PATIENCE_S = 60.0  # a guard against hanging, never part of what a test says
+from tests.waiting import PATIENCE_S
 
 # docker-py leaves sockets of exec, attach and archives to the garbage collector.
 forgets_sockets = pytest.mark.filterwarnings("ignore:unclosed <(socket|ssl):ResourceWarning")
@@ -56,11 +54,3 @@ def node_of(container: Container) -> str:
     """Return the name of the node that the container is on."""
     container.reload()
     return str(container.attrs["Node"]["Name"])
-
-
-def wait_until(condition: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S) -> None:
-    """Return when `condition()` is true. Raises AssertionError if it never is."""
-    end = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.02)

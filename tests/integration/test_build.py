@@ -10,7 +10,8 @@ import pytest
 from tests.hosts.fleet import Fleet
 from tests.hosts.manager import Manager
 from tests.integration.builders import FILES, WAYS, build, holders, packed, start, written
-from tests.integration.client import Docker, wait_until
+from tests.integration.client import Docker
+from tests.waiting import wait_until
 
 MIB = 1024 * 1024
 LONG = "314159"  # seconds that nothing else sleeps

@@ -9,8 +9,9 @@ from tests.clients import cli
 from tests.conftest import StartManager
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
-from tests.integration.client import PATIENCE_S, Docker, wait_until
+from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint
+from tests.waiting import PATIENCE_S, wait_until
 
 READERS = 10
 

@@ -4,8 +4,9 @@ import json
 import time
 from typing import Any
 
-from tests.integration.client import Docker, wait_until
+from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint
+from tests.waiting import wait_until
 
 JSON = ("--format", "{{json .}}")
 

@@ -3,8 +3,9 @@
 import hashlib
 import os
 
-from tests.integration.client import PATIENCE_S, Docker, wait_until
+from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint, every_way
+from tests.waiting import PATIENCE_S, wait_until
 
 PIPED_BYTES = 20 * 1024 * 1024
 

@@ -4,8 +4,9 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.hosts.images import busybox_archive
-from tests.integration.client import Docker, wait_until
+from tests.integration.client import Docker
 from tests.integration.ways import one_way
+from tests.waiting import wait_until
 
 pytestmark = one_way
 REFUSED = "Unable to find a node that satisfies the following conditions"

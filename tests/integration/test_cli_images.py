@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tests.hosts.engine import Engine
 from tests.hosts.images import busybox_archive
-from tests.integration.client import Docker, wait_until
+from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint, every_way, one_way
+from tests.waiting import wait_until
 
 GREETING = busybox_archive("greeting:1", cmd=["echo", "hello"], labels={"made": "here"})
 

@@ -1,7 +1,8 @@
 """From create to rm: what becomes of a container."""
 
-from tests.integration.client import PATIENCE_S, Docker, wait_until
+from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint, every_way, one_way
+from tests.waiting import PATIENCE_S, wait_until
 
 
 @every_way

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tests.hosts.images import busybox_archive
-from tests.integration.client import Docker, wait_until
+from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint
+from tests.waiting import wait_until
 
 
 @each_endpoint

@@ -3,8 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.hosts.images import busybox_archive
-from tests.integration.client import Docker, wait_until
+from tests.integration.client import Docker
 from tests.integration.ways import one_way
+from tests.waiting import wait_until
 
 MANY = 20
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.hosts.images import busybox_archive
-from tests.integration.client import Docker, wait_until
+from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint, every_way
+from tests.waiting import wait_until
 
 
 @every_way

@@ -2,8 +2,9 @@
 
 import re
 
-from tests.integration.client import PATIENCE_S, Docker
+from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint, every_way, one_way
+from tests.waiting import PATIENCE_S
 
 COUNT = "i=0; while [ $i -lt 5 ]; do echo line $i; i=$((i+1)); done"
 

@@ -13,7 +13,7 @@ from tests.conftest import StartManager
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
 from tests.integration.faults import exec_of, hijacked, row_of, run, stream
-from tests.integration.sdk import wait_until
+from tests.waiting import wait_until
 
 MEMORY = 64 * 1024**2
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.conftest import StartEngines, StartManager
 from tests.integration.faults import create, ps, refusal, row_of, run, wait_for
-from tests.integration.sdk import wait_until
 from tests.integration.test_sdk_events import reading
+from tests.waiting import wait_until
 
 
 def test_power_failure(start_engines: StartEngines, start_manager: StartManager) -> None:

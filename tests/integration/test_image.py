@@ -17,7 +17,7 @@ from tests.hosts.certificates import Certificates, Pair
 from tests.hosts.engine import Engine
 from tests.hosts.fleet import Fleet
 from tests.hosts.network import Network
-from tests.integration.client import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.image
 

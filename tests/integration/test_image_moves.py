@@ -12,9 +12,9 @@ from tests.hosts.images import busybox_archive
 from tests.hosts.manager import Manager
 from tests.hosts.network import Network
 from tests.integration.faults import refusal
-from tests.integration.sdk import wait_until
 from tests.integration.test_rescheduling import POLICY, SOON, node_of, run
 from tests.integration.test_rescheduling import held as running
+from tests.waiting import wait_until
 
 NOT_THERE = "missing/app:1"  # what the registry does not have
 

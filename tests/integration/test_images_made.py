@@ -14,7 +14,7 @@ from tests.hosts.images import busybox_archive
 from tests.hosts.manager import Manager
 from tests.hosts.registry import serving
 from tests.integration.builders import WAYS, client_of, written
-from tests.integration.client import wait_until
+from tests.waiting import wait_until
 
 BRIDGE_IP = "10.77.0.1"
 SMALL = "FROM scratch\nCOPY content /content\n"

@@ -15,7 +15,7 @@ from tests.hosts.manager import Manager
 from tests.integration.client import Docker
 from tests.integration.faults import run
 from tests.integration.rawhttp import PATIENCE_S, Answer, ask, read_answer, request_bytes
-from tests.integration.sdk import wait_until
+from tests.waiting import wait_until
 
 SLOW = 1000
 HALF = b"GET /_ping HTTP/1.1\r\nHost: x\r\nX-Slow: "

@@ -5,9 +5,9 @@ import json
 from tests.conftest import StartEngines, StartManager
 from tests.hosts.engine import Engine
 from tests.integration.faults import ps, refusal, stream
-from tests.integration.sdk import wait_until
 from tests.integration.test_rescheduling import held, node_of, run
 from tests.integration.test_sdk_events import reading
+from tests.waiting import wait_until
 
 REBALANCE = "/swarmproxy/v1/rebalance"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import cli, compose_1
+from tests.clients import cli
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
-from tests.integration.networks_compose import SERVICE, Compose, address_of, nodes_of
+from tests.integration.networks_compose import SERVICE, Compose, address_of, compose_of, nodes_of
 
 FILE = f"""
 services:
@@ -20,15 +20,12 @@ services:
 networks:
   back: {{internal: true}}
 """
-FILE_1 = f'version: "3.7"\n{FILE}'
 
 
 @pytest.fixture(params=["1.29", "28"])
 def compose(request: pytest.FixtureRequest, front: Manager, tmp_path: Path) -> Compose:
     """Return a compose program at a manager over two plain engines."""
-    tool = compose_1() if request.param == "1.29" else cli(request.param)
-    (tmp_path / "compose.yaml").write_text(FILE_1 if request.param == "1.29" else FILE)
-    return Compose(tool, front, tmp_path)
+    return compose_of(request.param, front, tmp_path, FILE)
 
 
 def test_projects(compose: Compose, front: Manager, engines: list[Engine]) -> None:

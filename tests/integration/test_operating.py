@@ -16,7 +16,7 @@ from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
 from tests.integration.faults import create, refusal, row_of, run
 from tests.integration.operator import availability, nodes, places, run_some, swarmproxy
-from tests.integration.sdk import wait_until
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from tests.conftest import StartEngines, StartManager
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
 from tests.integration.faults import ps, wait_for
-from tests.integration.sdk import wait_until
 from tests.integration.test_sdk_events import reading
+from tests.waiting import wait_until
 
 POLICY = "reschedule:on-node-failure"
 SOON = ("--cluster-opt", "swarm.reschedule-after=1s", "--engine-failure-retry", "1")

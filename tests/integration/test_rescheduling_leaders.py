@@ -9,9 +9,10 @@ from tests.conftest import StartEngines, StartManager
 from tests.discovery.servers.etcd import Etcd
 from tests.discovery.servers.process import serve
 from tests.hosts.engine import Engine
+from tests.hosts.manager import Manager
 from tests.integration.group import Group, frozen
-from tests.integration.sdk import wait_until
 from tests.integration.test_rescheduling import SOON, held, run
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.long
 
@@ -28,15 +29,21 @@ def everywhere(engines: list[Engine]) -> list[tuple[str, str]]:
     return sorted(item for engine in engines for item in held(engine).items())
 
 
-def test_leader_killed_in_the_middle(store: Etcd, start_engines: StartEngines, start_manager: StartManager) -> None:
-    """A leader that is killed while it reschedules leaves the rest to the next one: each container runs once."""
-    lost, *others = engines = start_engines(3)
-    group = Group(store, engines, start_manager)
-    leader, _ = group.start(3, more=SOON)
+def begin_to_move(group: Group, managers: int, lost: Engine) -> Manager:
+    """Return the leader of so many managers, which has begun to make the containers of `lost` anew elsewhere."""
+    leader, _ = group.start(managers, more=SOON)
     for name in NAMES:
         run(leader, name, node=lost.name)
     lost.crash()
+    others = [engine for engine in group.engines if engine is not lost]
     wait_until(lambda: everywhere(others), "the first container to be made")
+    return leader
+
+
+def test_leader_killed_in_the_middle(store: Etcd, start_engines: StartEngines, start_manager: StartManager) -> None:
+    """A leader that is killed while it reschedules leaves the rest to the next one: each container runs once."""
+    lost, *others = engines = start_engines(3)
+    leader = begin_to_move(Group(store, engines, start_manager), 3, lost)
     leader.kill()
     expected = sorted((name, "running") for name in NAMES)
     wait_until(lambda: everywhere(others) == expected, "each container to run once")
@@ -50,12 +57,7 @@ def test_leader_killed_in_the_middle(store: Etcd, start_engines: StartEngines, s
 def test_frozen_leader(store: Etcd, start_engines: StartEngines, start_manager: StartManager) -> None:
     """A leader that stands still while another reschedules does nothing of it again when it goes on."""
     lost, *others = engines = start_engines(3)
-    group = Group(store, engines, start_manager)
-    leader, _ = group.start(2, more=SOON)
-    for name in NAMES:
-        run(leader, name, node=lost.name)
-    lost.crash()
-    wait_until(lambda: everywhere(others), "the first container to be made")
+    leader = begin_to_move(Group(store, engines, start_manager), 2, lost)
     expected = sorted((name, "running") for name in NAMES)
     with frozen(leader):
         wait_until(lambda: everywhere(others) == expected, "each container to run once")

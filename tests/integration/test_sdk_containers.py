@@ -5,7 +5,8 @@ import pytest
 from docker.errors import APIError, ContainerError, ImageNotFound, NotFound
 
 from tests.hosts.fleet import Fleet
-from tests.integration.sdk import forgets_sockets, node_of, sleeper, wait_until
+from tests.integration.sdk import forgets_sockets, node_of, sleeper
+from tests.waiting import wait_until
 
 pytestmark = forgets_sockets
 

@@ -10,7 +10,8 @@ import docker
 
 from tests.hosts.fleet import Fleet
 from tests.hosts.manager import Manager
-from tests.integration.sdk import connected, forgets_sockets, node_of, sleeper, wait_until
+from tests.integration.sdk import connected, forgets_sockets, node_of, sleeper
+from tests.waiting import wait_until
 
 pytestmark = forgets_sockets
 

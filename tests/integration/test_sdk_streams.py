@@ -12,7 +12,8 @@ from docker.errors import APIError, NotFound
 from docker.utils.socket import frames_iter
 
 from tests.hosts.images import add_file
-from tests.integration.sdk import forgets_sockets, sleeper, wait_until
+from tests.integration.sdk import forgets_sockets, sleeper
+from tests.waiting import wait_until
 
 pytestmark = forgets_sockets
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import StartManager
 from tests.hosts.engine import Engine
-from tests.integration.client import wait_until
+from tests.waiting import wait_until
 
 PORTS = (2201, 2202)
 CONFIG = """

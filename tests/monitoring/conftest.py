@@ -16,16 +16,9 @@ from typing import Any
 import pytest
 
 from benchmarks.processes import Child, free_port
+from tests.waiting import wait_until
 
 DEADLINE_S = 30.0
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> None:
-    """Return when `condition()` is true. Raises AssertionError after a while."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, f"waited for {what}"
-        time.sleep(0.02)
 
 
 class Stand:

@@ -16,8 +16,9 @@ import pytest
 from swarmproxy.errors import ConfigError
 from swarmproxy.monitoring.writing import Writer
 from swarmproxy.policy.identity import hash_of
-from tests.monitoring.conftest import DEADLINE_S, Stand, Start, wait_until
+from tests.monitoring.conftest import DEADLINE_S, Stand, Start
 from tests.monitoring.test_metrics import value
+from tests.waiting import wait_until
 from tests.wire.conftest import make_pair
 
 

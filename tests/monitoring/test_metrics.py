@@ -12,7 +12,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from tests.monitoring.conftest import DEADLINE_S, Stand, Start, wait_until
+from tests.monitoring.conftest import DEADLINE_S, Stand, Start
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}

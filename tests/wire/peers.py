@@ -7,6 +7,7 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable
 
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GUARD_S = 20.0  # no step takes so long, unless it hangs
 
 
@@ -170,6 +171,13 @@ class Peer:
         if b"content-length: " in lower:
             return head, await self.exactly(int(lower.partition(b"content-length: ")[2].split(b"\r\n")[0]))
         return head, b""
+
+
+async def answer_ok(peer: Peer) -> None:
+    """Answer each request with OK, until the connection ends."""
+    while True:
+        await peer.request()
+        await peer.send(OK)
 
 
 async def connect(

@@ -9,10 +9,9 @@ from typing import Any
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Certificates, Proxy, Start
-from tests.wire.peers import GUARD_S, Peer, connect
+from tests.wire.peers import GUARD_S, OK, Peer, answer_ok, connect
 from tests.wire.test_hijack import ATTACH, echo
 from tests.wire.test_journal import Ledger
-from tests.wire.test_protocol import OK, answer_ok
 from tests.wire.test_tls import context_of
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -10,15 +10,7 @@ import pytest
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Proxy, Start
-from tests.wire.peers import GUARD_S, Peer
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-async def answer_ok(peer: Peer) -> None:
-    while True:
-        await peer.request()
-        await peer.send(OK)
+from tests.wire.peers import GUARD_S, OK, Peer, answer_ok
 
 
 async def test_first_bytes_go_out_at_once(start: Start, mode: str) -> None:

@@ -2,23 +2,17 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from swarmproxy.errors import EngineUnreachable
 from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Proxy
-from tests.wire.peers import GUARD_S, Peer
+from tests.wire.peers import GUARD_S, OK, Peer, answer_ok
 
 GET = b"GET /a?b=1 HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: x\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-async def answer_ok(peer: Peer) -> None:
-    while True:
-        await peer.request()
-        await peer.send(OK)
 
 
 async def warmed_up(proxy: Proxy) -> Peer:
@@ -29,6 +23,21 @@ async def warmed_up(proxy: Proxy) -> Peer:
     assert await proxy.result() == 200
     assert proxy.asked == 1
     return client
+
+
+def ends_the_first(proxy: Proxy) -> Callable[[Peer], Awaitable[None]]:
+    """Return what ends the first connection instead of answering a second request there, and answers on all others."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        if proxy.engine.connections == 1:
+            await peer.request()
+            peer.close()
+        else:
+            await answer_ok(peer)
+
+    return script
 
 
 @pytest.mark.parametrize("request_", [GET, POST])
@@ -68,17 +77,7 @@ async def test_bodies_wait_for_the_application(proxy: Proxy) -> None:
 
 async def test_sent_again(proxy: Proxy) -> None:
     """A GET that meets a connection which the engine ends at this moment is sent once more, on a new one."""
-
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(OK)
-        if proxy.engine.connections == 1:
-            await peer.request()
-            peer.close()
-        else:
-            await answer_ok(peer)
-
-    proxy.engine.script = script
+    proxy.engine.script = ends_the_first(proxy)
     client = await warmed_up(proxy)
     await client.send(GET)
     assert (await client.answer())[2] == b"ok"
@@ -206,17 +205,7 @@ async def test_answer_of_our_own(proxy: Proxy, said: bytes) -> None:
 
 async def test_question_on_a_closed_connection(proxy: Proxy) -> None:
     """If the engine ends the connection at this moment, the application answers."""
-
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(OK)
-        if proxy.engine.connections == 1:
-            await peer.request()
-            peer.close()
-        else:
-            await answer_ok(peer)
-
-    proxy.engine.script = script
+    proxy.engine.script = ends_the_first(proxy)
     client = await warmed_up(proxy)
     proxy.question_timeout_s = GUARD_S
     await client.send(GET)

@@ -6,9 +6,8 @@ import contextlib
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Proxy, Start
-from tests.wire.peers import GUARD_S, Peer
+from tests.wire.peers import GUARD_S, OK, Peer
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 

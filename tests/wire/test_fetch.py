@@ -15,15 +15,7 @@ from swarmproxy.wire.idle import Idle
 from swarmproxy.wire.pool import Pool
 from swarmproxy.wire.transport import PoolTransport
 from tests.wire.conftest import Proxy, Start
-from tests.wire.peers import GUARD_S, Peer
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-async def answer_ok(peer: Peer) -> None:
-    while True:
-        await peer.request()
-        await peer.send(OK)
+from tests.wire.peers import GUARD_S, OK, Peer, answer_ok
 
 
 async def echo(peer: Peer) -> None:

@@ -11,9 +11,9 @@ from swarmproxy.wire.head import changed
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.relay import RelayOptions
 from tests.wire.conftest import Proxy, Start
-from tests.wire.peers import GUARD_S, Peer
+from tests.wire.peers import GUARD_S, Peer, answer_ok
 from tests.wire.test_hijack import ATTACH, echo
-from tests.wire.test_protocol import CHUNKED, GET, answer_ok
+from tests.wire.test_protocol import CHUNKED, GET
 
 
 class Ledger:

@@ -11,17 +11,10 @@ import pytest
 
 from swarmproxy.wire.limits import Limits
 from tests.wire.conftest import Proxy, Start
-from tests.wire.peers import GUARD_S, Peer
+from tests.wire.peers import GUARD_S, OK, Peer, answer_ok
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-async def answer_ok(peer: Peer) -> None:
-    while True:
-        await peer.request()
-        await peer.send(OK)
 
 
 @pytest.mark.parametrize(

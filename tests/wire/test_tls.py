@@ -18,7 +18,7 @@ from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.pool import EngineConnection, Pool
 from swarmproxy.wire.tls import RenewableContext
 from tests.wire.conftest import Certificates, Start, fixed, make_certificates, make_pair
-from tests.wire.peers import GUARD_S, Peer, ScriptedEngine, connect
+from tests.wire.peers import GUARD_S, Peer, ScriptedEngine, answer_ok, connect
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -34,12 +34,6 @@ def context_of(certificates: Certificates) -> ssl.SSLContext:
     """Return the context of a client that shows its certificate."""
     c = certificates
     return tls.client_context(cert=c.client_cert, key=c.client_key, ca=c.ca, verify=True)
-
-
-async def answer_ok(peer: Peer) -> None:
-    while True:
-        await peer.request()
-        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
 async def test_real_clients(start: Start, certificates: Certificates) -> None:

@@ -5,7 +5,7 @@ import asyncio
 from swarmproxy.wire.limits import Limits
 from swarmproxy.wire.wakeful import Wakeful
 from tests.wire.conftest import Start
-from tests.wire.peers import GUARD_S, Peer
+from tests.wire.peers import GUARD_S, answer_ok
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -39,14 +39,8 @@ async def test_never() -> None:
 
 async def test_requests_are_answered_without_it(start: Start) -> None:
     """A server that never waits awake answers like any other."""
-
-    async def answer(peer: Peer) -> None:
-        while True:
-            await peer.request()
-            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
     proxy = await start("plain", limits=Limits(awake_s=0))
-    proxy.engine.script = answer
+    proxy.engine.script = answer_ok
     client = await proxy.connect()
     for _ in range(2):
         await client.send(GET)
