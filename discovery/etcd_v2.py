@@ -37,7 +37,6 @@ class Answer(msgspec.Struct, frozen=True, rename="camel"):
 
     action: str = ""
     node: Node = Node()
-    prev_node: Node | None = None
     error_code: int = 0
     message: str = ""
     cause: str = ""

@@ -55,7 +55,6 @@ class _Status(msgspec.Struct):
 
 
 class _ManagerStatus(msgspec.Struct):
-    Leader: bool = False
     Reachability: str = ""
     Addr: str = ""
 

@@ -200,20 +200,9 @@ class EngineClient:
 
     # -- control
 
-    async def get_json(self, path: str, type_: type[T], *, timeout_s: float | None = None) -> T:
-        """Return what the engine answers to `GET path` (without version), decoded as `type_`."""
-        response = await self._request("GET", path, timeout_s=timeout_s or self._settings.step_timeout_s)
-        return self.decode(response.content, type_, path)
-
     async def get_raw(self, path: str, *, timeout_s: float | None = None) -> bytes:
         """Return the body of what the engine answers to `GET path` (without version)."""
         return (await self._request("GET", path, timeout_s=timeout_s or self._settings.step_timeout_s)).content
-
-    async def create_container(self, name: str, body: bytes, platform: str = "") -> Created:
-        """Create a container from `body`, a create request's JSON; without `name` the engine chooses one."""
-        params = {key: value for key, value in (("name", name), ("platform", platform)) if value}
-        response = await self._request("POST", "/containers/create", params=params, headers=JSON, content=body)
-        return self.decode(response.content, Created, "/containers/create")
 
     async def start_container(self, container_id: str) -> None:
         """Start a container; one that runs already is no error."""

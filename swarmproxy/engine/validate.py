@@ -49,8 +49,6 @@ class Facts:
     os: str = ""  # "Debian GNU/Linux 12 (bookworm)"
     os_type: str = ""  # "linux"
     arch: str = ""  # as the kernel says it: "x86_64"
-    kernel: str = ""
-    storage_driver: str = ""
     cgroup_version: str = "1"
     swarm: SwarmPart | None = None  # its part in a swarm of Docker's swarm mode, while that is active
     swarm_state: str = INACTIVE  # or pending, active, error, locked
@@ -97,7 +95,6 @@ class _GenericResource(msgspec.Struct):
 
 class _RemoteManager(msgspec.Struct):
     NodeID: str | None = None
-    Addr: str | None = None
 
 
 class _SwarmCluster(msgspec.Struct):
@@ -125,7 +122,6 @@ def _swarm_part(said: _Swarm, info: bytes) -> SwarmPart | None:
         managers=frozenset(each.NodeID for each in managers if each.NodeID),
         cluster_id=(said.Cluster.ID if said.Cluster is not None else None) or "",
         address=said.NodeAddr or "",
-        manager_addresses=tuple(sorted(each.Addr for each in managers if each.Addr)),
         error=said.Error or "",
         info=info,
     )
@@ -202,8 +198,6 @@ async def identify(client: EngineClient, address: Address, *, timeout_s: float) 
         os=info.OperatingSystem or "",
         os_type=info.OSType or "",
         arch=info.Architecture or "",
-        kernel=info.KernelVersion or "",
-        storage_driver=info.Driver or "",
         cgroup_version=info.CgroupVersion or "1",
         swarm=_swarm_part(swarm, swarm_info),
         swarm_state=swarm.LocalNodeState or INACTIVE,

@@ -27,7 +27,6 @@ from swarmproxy.model.spec import ContainerSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BUILDKIT = "2"
 UPLOAD = "upload-request:"  # in front of the id of the build that waits for this body
 _OURS = frozenset((AFFINITIES, CONSTRAINTS, RESCHEDULE_POLICIES, WHITELISTS))
 _arguments = msgspec.json.Decoder(dict[str, str | None] | None)

@@ -81,21 +81,6 @@ def totals(nodes: Iterable[NodeLine]) -> Totals:
     )
 
 
-def system_status(
-    role: str, strategy: str, filters: Sequence[str], nodes: Iterable[NodeLine], *, primary: str = ""
-) -> list[list[str]]:
-    """Return the rows of `SystemStatus`: label and value, engines in the natural order of their names.
-
-    `primary` is the leader's address, shown by a replica.
-    """
-    lines = sorted(nodes, key=place_of)
-    rows = head_rows(role, strategy, filters, len(lines), primary=primary)
-    for line in lines:
-        above, below = node_rows(line)
-        rows += [*above, [UPDATED_AT, updated_text(int(line.updated_at))], *below]
-    return rows
-
-
 def head_rows(role: str, strategy: str, filters: Sequence[str], nodes: int, *, primary: str = "") -> list[list[str]]:
     """Return the rows above those of the nodes."""
     rows = [["Role", role]]

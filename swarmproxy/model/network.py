@@ -20,8 +20,6 @@ class Network(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     driver: str = ""  # bridge, overlay, host, null, macvlan, …
     scope: str = LOCAL  # local: of one node; swarm: of all nodes of a swarm; global: of all that share a store
     created_ns: int = 0  # since 1970
-    internal: bool = False
-    attachable: bool = False
     ingress: bool = False
     labels: dict[str, str] = {}
     fields: bytes = b""  # the members of the engine's list item but Name: `"Id":"…","Driver":"…"`
@@ -43,8 +41,6 @@ class _Item(msgspec.Struct, gc=False):
     Driver: str | None = None
     Scope: str | None = None
     Created: str | None = None
-    Internal: bool | None = None
-    Attachable: bool | None = None
     Ingress: bool | None = None
     Labels: dict[str, str | None] | None = None
 
@@ -74,8 +70,6 @@ def from_engine(item: bytes) -> Network:
         driver=parsed.Driver or "",
         scope=parsed.Scope or LOCAL,
         created_ns=created_ns,
-        internal=bool(parsed.Internal),
-        attachable=bool(parsed.Attachable),
         ingress=bool(parsed.Ingress),
         labels={key: value or "" for key, value in (parsed.Labels or {}).items()},
         fields=msgspec.json.encode(members)[1:-1],

@@ -72,7 +72,6 @@ class ContainerSpec:
     device_requests: tuple[DeviceRequest, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)  # generic ones, by kind
     published: tuple[PortBinding, ...] = ()
-    publish_all: bool = False
     network_mode: str = ""
     volumes_from: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
@@ -152,7 +151,6 @@ class ContainerSpec:
             device_requests=tuple(_device_request(request) for request in host.DeviceRequests or ()),
             resources=read_wishes(expressions.resources),
             published=to_port_bindings(host.PortBindings),
-            publish_all=bool(host.PublishAllPorts),
             network_mode=host.NetworkMode or "",
             volumes_from=tuple(host.VolumesFrom or ()),
             links=tuple(host.Links or ()),
@@ -306,7 +304,6 @@ class _HostConfig(msgspec.Struct, gc=False):
     NanoCpus: int | None = None
     CpusetCpus: str | None = None
     PortBindings: RawPortMap | None = None
-    PublishAllPorts: bool | None = None
     NetworkMode: str | None = None
     VolumesFrom: list[str] | None = None
     Links: list[str] | None = None

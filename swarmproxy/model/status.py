@@ -63,16 +63,11 @@ def _since(moment_ns: int, now_ns: int) -> tuple[str, int]:
     return words, moment_ns + until_s * NANOSECONDS
 
 
-def duration_text(duration_ns: int) -> str:
-    """Return the length in words, as Docker says it; a negative one is `Less than a second`.
+def _duration(seconds: int) -> tuple[str, int]:
+    """Return a length in words, as Docker says it, and the length in seconds from which the words are others.
 
     Source: docker/go-units, duration.go; classic said weeks up to 90 days, today's engines up to 60.
     """
-    return _duration(max(duration_ns, 0) // NANOSECONDS)[0]
-
-
-def _duration(seconds: int) -> tuple[str, int]:
-    """Return a length in words, and the length in seconds from which the words are others."""
     if seconds < 1:
         return "Less than a second", 1
     if seconds < _MINUTE_S:

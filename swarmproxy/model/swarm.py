@@ -45,7 +45,6 @@ class SwarmPart:
     managers: frozenset[str] = frozenset()  # node IDs; whoever shares one is in the same swarm
     cluster_id: str = ""  # only managers know it
     address: str = ""  # where the others of the swarm reach it
-    manager_addresses: tuple[str, ...] = ()  # host:port, for one that is to join
     error: str = ""  # why a manager cannot say more: there is no leader
     info: bytes = field(default=b"{}", repr=False)  # the `Swarm` of its /info, as it came
 
@@ -54,10 +53,6 @@ class SwarmPart:
         """By any of these it is told that two are in the same swarm."""
         own = [each for each in (self.cluster_id, self.node_id if self.is_manager else "") if each]
         return self.managers.union(own)
-
-    def is_with(self, managers: frozenset[str]) -> bool:
-        """Return whether this is the swarm that has any of `managers`."""
-        return not managers.isdisjoint(self.managers)
 
 
 class _Discrete(msgspec.Struct, frozen=True):

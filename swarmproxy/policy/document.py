@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from swarmproxy.errors import ConfigError
-from swarmproxy.policy.identity import ANONYMOUS, HASHED, Binding, Identity, holder_of
+from swarmproxy.policy.identity import HASHED, Binding, Identity, holder_of
 from swarmproxy.policy.kinds import GROUPS, OF_OBJECTS, covered
 from swarmproxy.policy.limits import LISTS, NAMES, UNLIMITED, Limits, parse_size
 from swarmproxy.policy.places import Path, lines_of, shown
@@ -263,8 +263,3 @@ class _Reader:
 
 
 _CALLED = {int: "a whole number", str: "a text", bool: "true or false", list: "a list", dict: "a table"}
-
-
-def anonymous_is_refused(policy: Policy) -> bool:
-    """Return whether somebody of whom nothing is known may do nothing."""
-    return policy.role_of(ANONYMOUS) is None

@@ -55,8 +55,6 @@ _TABLE = {
 GROUPS: dict[str, frozenset[str]] = {group: frozenset(kinds.split()) for group, kinds in _TABLE.items()}
 KINDS: frozenset[str] = frozenset().union(*GROUPS.values())
 
-CHANGES_NOTHING = GROUPS["@read"]
-
 OF_OBJECTS = ("containers", "networks", "volumes", "services", "tasks", "secrets", "configs")
 """The objects that have labels, and so an owner. Images are shared by all, and exec instances are their container's."""
 
@@ -76,8 +74,3 @@ def covered(pattern: str) -> frozenset[str]:
     if pattern.startswith("@"):
         return GROUPS.get(pattern, frozenset())
     return frozenset(kind for kind in KINDS if fits(pattern, kind))
-
-
-def group_of(kind: str) -> str:
-    """Return the group in which `kind` stands."""
-    return next(group for group, kinds in GROUPS.items() if kind in kinds)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from swarmproxy.api.node_table import NodeTable, node_line
 from swarmproxy.cluster.operators import NodeRecord
 from swarmproxy.errors import EngineUnreachable
-from swarmproxy.model.info import head_rows, system_status, totals
+from swarmproxy.model.info import head_rows, totals
 from swarmproxy.model.spec import ContainerSpec
 from tests.api.test_listing import Members
+from tests.model.whole_table import system_status
 
 STEPS = st.lists(
     st.tuples(

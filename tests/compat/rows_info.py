@@ -5,13 +5,14 @@ import re
 from typing import Any
 
 from swarmproxy import __version__
-from swarmproxy.model.info import human_size, natural_key, system_status
+from swarmproxy.model.info import human_size, natural_key
 from tests.api.image_front import Front
 from tests.cluster.image_daemon import ImageDaemon
 from tests.compat.daemon import Daemon
 from tests.compat.row import Table
 from tests.compat.swarm import NOBODY, swarm
 from tests.engine.harness import eventually
+from tests.model.whole_table import system_status
 
 table = Table("docker info and docker version")
 

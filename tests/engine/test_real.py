@@ -1,7 +1,6 @@
 """Real dockerds: what they answer is understood, and what befalls them is noticed."""
 
 import asyncio
-import json
 
 import pytest
 
@@ -95,23 +94,22 @@ async def test_life_of_a_container(engines: list[Dockerd], recorder: Recorder) -
 
 
 async def test_control(engines: list[Dockerd], recorder: Recorder) -> None:
-    """A container can be created, started, read and removed through the client."""
+    """A container can be started, read and removed through the client."""
     dockerd = engines[0]
     async with followed(Address.parse(dockerd.address), recorder, base=DEFAULTS) as engine:
         await healthy(engine)
-        body = json.dumps({"Image": "busybox", "Cmd": ["sleep", "300"]}).encode()
-        created = await engine.client.create_container("made", body)
-        found = await engine.refresh_container(created.id)
+        container_id = await docker(dockerd, "create", "--name", "made", "busybox", "sleep", "300")
+        found = await engine.refresh_container(container_id)
         assert found is not None
         assert (found.name, found.state) == ("made", "created")
-        await engine.client.start_container(created.id)
-        await engine.client.start_container(created.id)  # which is no error
-        found = await engine.refresh_container(created.id)
+        await engine.client.start_container(container_id)
+        await engine.client.start_container(container_id)  # which is no error
+        found = await engine.refresh_container(container_id)
         assert found is not None
         assert found.is_running
-        await engine.client.remove_container(created.id, force=True)
-        engine.forget_container(created.id)
-        assert created.id not in engine.containers
+        await engine.client.remove_container(container_id, force=True)
+        engine.forget_container(container_id)
+        assert container_id not in engine.containers
 
 
 async def test_crash(start_engines: StartEngines, recorder: Recorder) -> None:

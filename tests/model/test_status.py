@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmproxy.model.container import Container
-from swarmproxy.model.status import duration_text, status_text, status_until
+from swarmproxy.model.status import status_text, status_until
 
 NS = 1_000_000_000
 HOUR = 3600
@@ -39,7 +39,8 @@ NOW_NS = 1_700_000_000 * NS
 )
 def test_duration(seconds: float, text: str) -> None:
     """Durations are said in Docker's words."""
-    assert duration_text(int(seconds * NS)) == text
+    container = Container(id="a", state="running", started_ns=NOW_NS - int(seconds * NS))
+    assert status_text(container, now_ns=NOW_NS) == f"Up {text}"
 
 
 @pytest.mark.parametrize(
