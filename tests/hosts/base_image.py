@@ -129,8 +129,8 @@ def main() -> int:
     suites.CACHE.mkdir(parents=True, exist_ok=True)
     for path, make in (
         (base_directory(), make_base),
-        (machine_directory(), make_machine),
         (wheels_directory(), make_wheels),
+        (machine_directory(), make_machine),
     ):
         with suites.locked(path.with_suffix(".lock")):
             if (path / "complete").exists():
