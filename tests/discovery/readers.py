@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 GUARD_S = 60.0
 HEARTBEAT_S = 1.0
+STEADY_S = 30.0
+"""A time to live for tests that are not about it: a machine that is late renews in time."""
 
 
 class Watched:

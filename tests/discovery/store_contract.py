@@ -18,7 +18,7 @@ from discovery import DiscoveryError, Entry, parse_entry
 from discovery.election import Standing
 from discovery.opening import open_election
 from tests.discovery.member import Member
-from tests.discovery.readers import GUARD_S, backend_of, campaigning, watching
+from tests.discovery.readers import GUARD_S, STEADY_S, backend_of, campaigning, watching
 from tests.discovery.servers.process import Store
 
 NODES = "docker/swarm/nodes"
@@ -58,7 +58,7 @@ class BasicContract:
 
     async def test_register(self, store: Store, prefix: str) -> None:
         """Who registers stands under its address, as classic's agents do, and is listed."""
-        backend, before = backend_of(store, prefix), time.time()
+        backend, before = backend_of(store, prefix, ttl_s=STEADY_S), time.time()
         await backend.register(parse_entry("10.0.0.1:2375"))
         assert store.read(f"{prefix}/{NODES}/10.0.0.1:2375") == "10.0.0.1:2375"
         assert await backend.fetch() == (Entry("10.0.0.1", 2375),)
@@ -69,7 +69,7 @@ class BasicContract:
 
     async def test_come_and_go(self, store: Store, prefix: str) -> None:
         """A watch tells of each who comes and goes at once, and is silent when nothing changes."""
-        one, two = backend_of(store, prefix), backend_of(store, prefix)
+        one, two = backend_of(store, prefix, ttl_s=STEADY_S), backend_of(store, prefix, ttl_s=STEADY_S)
         async with watching(backend_of(store, prefix, ttl_s=0)) as watched:
             await watched.until()
             started = time.monotonic()
@@ -91,7 +91,7 @@ class BasicContract:
 
     async def test_unregister_a_stranger(self, store: Store, prefix: str) -> None:
         """Taking away what we did not register does nothing."""
-        one, two = backend_of(store, prefix), backend_of(store, prefix)
+        one, two = backend_of(store, prefix, ttl_s=STEADY_S), backend_of(store, prefix, ttl_s=STEADY_S)
         await one.register(parse_entry("a:1"))
         await two.unregister(parse_entry("a:1"))
         assert await two.fetch() == (Entry("a", 1),)
@@ -114,7 +114,7 @@ class BasicContract:
     @pytest.mark.parametrize("address", ["bücher.example:2375", "[2001:db8::1]:2376", "unix:///run/docker.sock"])
     async def test_odd_addresses(self, store: Store, prefix: str, address: str) -> None:
         """Every address that we know can be registered, listed and taken away."""
-        backend = backend_of(store, prefix)
+        backend = backend_of(store, prefix, ttl_s=STEADY_S)
         await backend.register(parse_entry(address))
         assert [str(entry) for entry in await backend.fetch()] == [address]
         await backend.unregister(parse_entry(address))
@@ -122,7 +122,7 @@ class BasicContract:
 
     async def test_path(self, store: Store, prefix: str) -> None:
         """`kv.path` puts the nodes elsewhere below the prefix, and there may be no prefix at all."""
-        backend = backend_of(store, prefix, options={"kv.path": "/other/place/"})
+        backend = backend_of(store, prefix, ttl_s=STEADY_S, options={"kv.path": "/other/place/"})
         await backend.register(parse_entry("a:1"))
         assert store.read(f"{prefix}/other/place/a:1") == "a:1"
         assert await backend_of(store, prefix).fetch() == ()
@@ -152,11 +152,11 @@ class BasicContract:
 
     async def test_one_leader(self, store: Store, prefix: str) -> None:
         """The first candidate leads, the others know whom they follow, and classic finds it in the usual place."""
-        async with campaigning(store, prefix, "one:1") as first:
+        async with campaigning(store, prefix, "one:1", ttl_s=STEADY_S) as first:
             standing = await first.until(leading=True)
             assert standing == Standing(leading=True, leader="one:1")
             assert store.read(f"{prefix}/{LEADER}") == "one:1"
-            async with campaigning(store, prefix, "two:1") as second:
+            async with campaigning(store, prefix, "two:1", ttl_s=STEADY_S) as second:
                 standing = await second.until(leading=False, leader="one:1")
                 assert standing.error == ""
                 await second.stays_silent(store.ttl_s / 2)
@@ -166,16 +166,18 @@ class BasicContract:
         """Of many who want it at the same moment exactly one leads."""
         async with AsyncExitStack() as stack:
             names = [f"c{number}:1" for number in range(5)]
-            candidates = [await stack.enter_async_context(campaigning(store, prefix, name)) for name in names]
+            candidates = [
+                await stack.enter_async_context(campaigning(store, prefix, name, ttl_s=STEADY_S)) for name in names
+            ]
             leader = (await candidates[0].until_known()).leader
             for name, candidate in zip(names, candidates, strict=True):
                 await candidate.until(leading=name == leader, leader=leader)
 
     async def test_resign(self, store: Store, prefix: str) -> None:
         """A leader that resigns is replaced at once."""
-        async with campaigning(store, prefix, "one:1") as first:
+        async with campaigning(store, prefix, "one:1", ttl_s=STEADY_S) as first:
             await first.until(leading=True)
-            async with campaigning(store, prefix, "two:1") as second:
+            async with campaigning(store, prefix, "two:1", ttl_s=STEADY_S) as second:
                 await second.until(leading=False, leader="one:1")
                 started = time.monotonic()
                 await first.resign()

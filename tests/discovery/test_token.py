@@ -19,15 +19,22 @@ PLAIN = {"token.insecure": "true"}
 TOKEN = "0123456789abcdef0123456789abcdef"
 
 
-def open_hub(hub: Hub, token: str, *, ttl_s: float = 60) -> Backend:
-    """Return a backend that looks often."""
-    return open_backend(hub.url(token), heartbeat_s=1, ttl_s=ttl_s, options=hub.options)
+def open_hub(hub: Hub, token: str, *, ttl_s: float = 60, heartbeat_s: float = 20) -> Backend:
+    """Return a backend. A hub has half a heartbeat for each step of an answer."""
+    return open_backend(hub.url(token), heartbeat_s=heartbeat_s, ttl_s=ttl_s, options=hub.options)
 
 
 async def next_of(listings: AsyncIterator[Listing]) -> Listing:
     """Return the next listing."""
     async with asyncio.timeout(GUARD_S):
         return await anext(listings)
+
+
+async def next_good(listings: AsyncIterator[Listing]) -> Listing:
+    """Return the next listing without an error: that a hub is late is one."""
+    while (listing := await next_of(listings)).error:
+        pass
+    return listing
 
 
 def texts(entries: tuple[Entry, ...]) -> list[str]:
@@ -69,16 +76,16 @@ async def test_come_and_go(hub: Hub) -> None:
     """A watch tells of each change within a heartbeat, and is silent without one."""
     token = hub.create()
     backend = open_hub(hub, token)
-    async with aclosing(open_hub(hub, token).watch()) as listings:  # type: ignore[type-var]
-        assert (await next_of(listings)).entries == ()
+    async with aclosing(open_hub(hub, token, heartbeat_s=3).watch()) as listings:  # type: ignore[type-var]
+        assert (await next_good(listings)).entries == ()
         before = time.time()
         await backend.register(parse_entry("a:1"))
-        listing = await next_of(listings)
-        assert (texts(listing.entries), listing.error) == (["a:1"], "")
+        listing = await next_good(listings)
+        assert texts(listing.entries) == ["a:1"]
         assert before <= listing.read_at <= time.time()
         await backend.register(parse_entry("a:1"))
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.3):
+            async with asyncio.timeout(3.3):
                 await anext(listings)
 
 
@@ -87,11 +94,13 @@ async def test_restart(hub: Hub) -> None:
     token = hub.create()
     backend = open_hub(hub, token)
     await backend.register(parse_entry("a:1"))
-    async with aclosing(backend.watch()) as listings, asyncio.TaskGroup() as tasks:  # type: ignore[type-var]
-        before = await next_of(listings)
+    watch = open_hub(hub, token, heartbeat_s=1).watch()
+    async with aclosing(watch) as listings, asyncio.TaskGroup() as tasks:  # type: ignore[type-var]
+        before = await next_good(listings)
         hub.process.kill()
         try:
-            down = await next_of(listings)
+            while not (down := await next_of(listings)).error.endswith("connection refused"):
+                assert down.error  # of what was asked when the hub went down
             assert texts(down.entries) == ["a:1"]
             assert before.read_at <= down.read_at <= time.time()
             assert down.error == f"the hub at {hub.address} cannot be asked: connection refused"
@@ -103,7 +112,9 @@ async def test_restart(hub: Hub) -> None:
         finally:
             hub.start()
         after = await coming
-        assert (texts(after.entries), after.error) == (["a:1"], "")
+        if after.error:
+            after = await next_good(listings)
+        assert texts(after.entries) == ["a:1"]
         assert after.read_at > down.read_at
 
 
@@ -113,8 +124,8 @@ async def test_frozen(hub: Hub) -> None:
     token = hub.create()
     backend = open_hub(hub, token)
     await backend.register(parse_entry("a:1"))
-    async with aclosing(backend.watch()) as listings:  # type: ignore[type-var]
-        await next_of(listings)
+    async with aclosing(open_hub(hub, token, heartbeat_s=1).watch()) as listings:  # type: ignore[type-var]
+        await next_good(listings)
         hub.process.freeze()
         try:
             listing = await next_of(listings)
@@ -122,7 +133,7 @@ async def test_frozen(hub: Hub) -> None:
             assert listing.error == f"the hub at {hub.address} does not answer in time"
         finally:
             hub.process.thaw()
-        assert (await next_of(listings)).error == ""
+        assert texts((await next_good(listings)).entries) == ["a:1"]
 
 
 async def test_unknown_token(hub: Hub) -> None:
@@ -153,13 +164,14 @@ async def test_a_thousand(hub: Hub) -> None:
 async def test_killed_agent(hub: Hub) -> None:
     """Who is killed is gone after its time to live, however often it renewed before."""
     token = hub.create()
-    member = Member("register", "a:1", hub.url(token), 2, hub.options)
+    member = Member("register", "a:1", hub.url(token), 4, hub.options)
     try:
-        async with aclosing(open_hub(hub, token).watch()) as listings, asyncio.TaskGroup() as tasks:  # type: ignore[type-var]
+        watch = open_hub(hub, token, heartbeat_s=1).watch()
+        async with aclosing(watch) as listings, asyncio.TaskGroup() as tasks:  # type: ignore[type-var]
             while texts((await next_of(listings)).entries) != ["a:1"]:
                 pass
-            coming = tasks.create_task(next_of(listings), name="next listing")
-            await asyncio.sleep(2.1)
+            coming = tasks.create_task(next_good(listings), name="next listing")
+            await asyncio.sleep(4.1)
             assert not coming.done()
             member.kill()
             assert (await coming).entries == ()
@@ -179,7 +191,7 @@ async def test_hub_by_option(hub: Hub) -> None:
     """A bare token belongs to the hub that the option names."""
     token = hub.create()
     options = {**hub.options, "token.hub": hub.address}
-    backend = open_backend(f"token://{token}", heartbeat_s=1, ttl_s=60, options=options)
+    backend = open_backend(f"token://{token}", heartbeat_s=20, ttl_s=60, options=options)
     await backend.register(parse_entry("a:1"))
     assert hub.entries(token) == ["a:1"]
     assert backend.source == f"token://{hub.address}/{token[:6]}..."

@@ -42,6 +42,7 @@ class Zookeeper(Store):
             "dataDir": self._data,
             "tickTime": 500,
             "minSessionTimeout": int(self.ttl_s * 1000),
+            "maxSessionTimeout": 60_000,  # 20 ticks if it is not said
             "admin.enableServer": "false",
         }
         if certificates is None:
