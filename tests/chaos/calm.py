@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from tests.chaos.clients import Client
 from tests.chaos.ledger import Fate, Ledger
@@ -21,16 +22,37 @@ from tests.hosts.manager import Manager
 CALM_S = 30.0
 """Within this time of quiet the picture is that of the engines: promised, and no matter of the machine's speed."""
 POLL_S = 0.5
+STARTS = 3
 UP_S = 120.0  # a guard: daemons that start on a busy machine
 
 
 def wait_until_up(stand: Stand) -> None:
     """Return when every engine, every manager and the store answer by themselves. Raises AssertionError."""
+    at_once(partial(bring_up, engine) for engine in stand.engines)
     end = time.monotonic() + UP_S
-    at_once(engine.wait for engine in stand.engines)
     while not all(does_answer(manager) for manager in stand.managers):
         assert time.monotonic() < end, "a manager does not answer"
         time.sleep(POLL_S)
+
+
+def bring_up(engine: Engine) -> None:
+    """Return when an engine answers. Raises RuntimeError.
+
+    One that ended by itself is started again: a disk that was full may end it a while later, and on a busy machine
+    dockerd may give up waiting for its containerd.
+    """
+    for _ in range(STARTS):
+        if not engine.runs:
+            engine.crash()
+            engine.poweron()
+        try:
+            engine.wait()
+        except RuntimeError:
+            if engine.runs:
+                raise
+        else:
+            return
+    raise RuntimeError(f"engine {engine.name} ended {STARTS} times:\n{engine.log[-4000:]}")
 
 
 def does_answer(manager: Manager) -> bool:

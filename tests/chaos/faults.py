@@ -41,6 +41,8 @@ class Faults:
         match fault.kind.subject:
             case "engine":
                 engine = pick(self._stand.engines, fault.choice)
+                if not engine.runs and not self._stand.troubles.now(engine.name):
+                    return None  # it has ended by itself: see `calm.bring_up`
                 return self._begin(fault, engine.name, lambda: self._engine(fault, engine))
             case "manager":
                 at = self._choose_manager(fault)
@@ -216,7 +218,7 @@ def forget(engine: Engine) -> set[str]:
     for part in ("data", "etc-docker"):
         for entry in (engine.directory / part).iterdir():
             remove(entry)
-    (engine.directory / "loaded").unlink()
+    (engine.directory / "loaded").unlink(missing_ok=True)  # it may be new since nobody waited for it
     return keys
 
 

@@ -24,7 +24,7 @@ from tests.hosts.manager import REPOSITORY, Manager
 CLIENTS = 3
 GROWTH = {"memory_mib": 48, "descriptors": 40, "tasks": 20, "threads": 4}
 """Of one process, from its first quiet on: what it keeps of requests past is bounded, idle connections come and go."""
-ANSWER_S = 10.0
+ANSWER_S = 60.0  # a guard
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 

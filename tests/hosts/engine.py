@@ -27,8 +27,8 @@ INIT = Path(__file__).with_name("init.py")
 NAMESPACES = ("--net", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts", "--ipc")
 PLAIN_PORT, TLS_PORT = 2375, 2376
 LOCAL_PORT_BASE = 20000  # plus the slot; below the ephemeral ports, so nobody else is given one meanwhile
-START_DEADLINE_S = 60.0
-STOP_DEADLINE_S = 30.0
+START_DEADLINE_S = 120.0
+STOP_DEADLINE_S = 60.0
 PREDEFINED_NETWORKS = frozenset({"bridge", "host", "none"})
 
 
@@ -276,7 +276,15 @@ class Engine:
         return children(self._process.pid)[0]
 
     def _dockerd_pid(self) -> int:
-        return next(pid for pid in children(self._init_pid()) if command_of(pid) == "dockerd")
+        """Return the PID of dockerd, which a host that has just been started has soon. Raises RuntimeError."""
+        end = time.monotonic() + START_DEADLINE_S
+        while self.runs and time.monotonic() < end:
+            with contextlib.suppress(OSError, IndexError):  # somebody has ended while we looked
+                for pid in children(self._init_pid()):
+                    if command_of(pid) == "dockerd":
+                        return pid
+            time.sleep(0.01)
+        raise RuntimeError(f"engine {self.name} has no dockerd:\n{self.log[-4000:]}")
 
     # Talking to it, past any manager
 

@@ -18,8 +18,8 @@ from tests.clients import Cli, Done, cli
 from tests.hosts.certificates import Pair
 from tests.hosts.engine import Engine
 
-START_DEADLINE_S = 60.0
-STOP_DEADLINE_S = 30.0
+START_DEADLINE_S = 120.0
+STOP_DEADLINE_S = 60.0
 PORTS = itertools.count(22000)  # below the ephemeral ports; every sandbox has all of them to itself
 REPOSITORY = Path(__file__).parents[2]
 
