@@ -108,7 +108,9 @@ def hijacked(manager: Manager, path: str, body: bytes) -> socket.socket:
     )
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        head += connection.recv(1)
+        byte = connection.recv(1)
+        assert byte, f"the connection ended after {head!r}"
+        head += byte
     assert head.startswith(b"HTTP/1.1 101 "), head
     return connection
 

@@ -18,6 +18,9 @@ from tests.hosts.engine import Engine
 from tests.hosts.manager import PORTS, Manager
 
 GUARD_S = 60.0
+STEADY = ("--replication-ttl", "60s")
+"""For tests in which no lock is to end: one of a few seconds does now and then on a machine that is late."""
+
 PREFIXES = itertools.count(1)
 
 

@@ -22,7 +22,7 @@ from tests.hosts.certificates import Certificates
 from tests.hosts.engine import Engine
 from tests.hosts.manager import PORTS, Manager
 from tests.integration.faults import exec_of, hijacked, ps, refusal, run, stream
-from tests.integration.group import Group, Observer, frozen, names_on, role_of, seconds_until
+from tests.integration.group import STEADY, Group, Observer, frozen, names_on, role_of, seconds_until
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def group(store: Etcd, engines: list[Engine], start_manager: StartManager) -> Gr
 
 def test_roles(group: Group) -> None:
     """One of three leads, all name it, and a replica answers for itself what is asked before anything else."""
-    leader, replicas = group.start(3)
+    leader, replicas = group.start(3, more=STEADY)
     for replica in replicas:
         assert role_of(replica) == ("replica", leader.address)
         assert replica.states() == ["Healthy", "Healthy"]
@@ -49,7 +49,7 @@ def test_roles(group: Group) -> None:
 
 def test_client_at_a_replica(group: Group, tmp_path: Path) -> None:
     """The docker client does at a replica what it does at the leader: run, exec with stdin, follow logs, copy."""
-    leader, [replica] = group.start(2)
+    leader, [replica] = group.start(2, more=STEADY)
     replica.docker("run", "-d", "--name", "talker", "busybox", "sh", "-c", "echo one; sleep 1; echo two; sleep 1d")
     assert set(ps(leader)) == {"talker"}
     assert replica.docker("exec", "-i", "talker", "cat", stdin="over\n").stdout == "over\n"
@@ -69,7 +69,7 @@ def test_client_at_a_replica(group: Group, tmp_path: Path) -> None:
 
 def test_one_connection(group: Group) -> None:
     """Requests on one connection to a replica are answered one after the other, local and passed on."""
-    _, [replica] = group.start(2)
+    _, [replica] = group.start(2, more=STEADY)
     with contextlib.closing(replica.connect()) as connection:
         for path, found in (("/info", 200), ("/containers/none/json", 404), ("/_ping", 200), ("/containers/json", 200)):
             connection.request("GET", path)
@@ -80,7 +80,7 @@ def test_one_connection(group: Group) -> None:
 
 def test_refusals_pass(group: Group) -> None:
     """What the leader refuses is refused in its words."""
-    _, [replica] = group.start(2)
+    _, [replica] = group.start(2, more=STEADY)
     assert refusal(replica, "GET", "/containers/none/json") == (404, "No such container: none")
     assert refusal(replica, "POST", "/containers/create?name=x", {"Image": "busybox", "HostConfig": []})[0] == 400
 
@@ -89,7 +89,7 @@ def test_tls(store: Etcd, tls_engines: list[Engine], start_manager: StartManager
     """With TLS on all sides a replica passes on a stream with its half-close."""
     group = Group(store, tls_engines, start_manager)
     pairs = {"tls": certificates.server, "client": certificates.client, "engine_client": certificates.client}
-    _, [replica] = group.start(2, **pairs)
+    _, [replica] = group.start(2, more=STEADY, **pairs)
     replica.docker("run", "-d", "--name", "safe", "busybox", "sleep", "1d")
     assert replica.docker("exec", "-i", "safe", "wc", "-c", stdin=b"x" * 300_000).stdout == "300000\n"
 
@@ -122,18 +122,22 @@ def test_restarted_leader(group: Group) -> None:
 
 def test_stopped_leader(group: Group) -> None:
     """A leader that is told to end is replaced at once, while a request that it works on comes to its end."""
-    leader, [one, other] = group.start(3)
-    busy = run(leader, "busy", "sh", "-c", "trap 'sleep 2; exit' TERM; while :; do sleep 0.1; done")
+    leader, [one, other] = group.start(3, more=(*STEADY, "--drain-timeout", "60s"))
+    ending_when_told = (
+        "trap 'echo ending; until [ -e /go ]; do sleep 0.1; done; exit' TERM; while :; do sleep 0.1; done"
+    )
+    busy = run(leader, "busy", "sh", "-c", ending_when_told)
     with ThreadPoolExecutor() as pool:
-        stopping = pool.submit(leader.request, "POST", f"/containers/{busy}/stop?t=10")
-        time.sleep(0.5)
+        stopping = pool.submit(leader.request, "POST", f"/containers/{busy}/stop?t=60", timeout_s=90)
+        seconds_until(lambda: "ending" in leader.docker("logs", "busy").stdout, "the request to be worked on")
         ending = pool.submit(leader.stop)
         took_s = seconds_until(lambda: {role_of(one)[0], role_of(other)[0]} == {"primary", "replica"}, "a new leader")
         print(f"replaced {took_s:.2f} s after SIGTERM")
         assert not stopping.done()
+        one.docker("exec", "busy", "touch", "/go")
         assert stopping.result()[0] == 204
         ending.result()
-    assert took_s < 10
+    assert took_s < 30  # half of the time to live of its lock
     assert ps(one, all=True)["busy"][0] == "exited"
 
 
@@ -175,7 +179,7 @@ def test_frozen_with_a_request(group: Group) -> None:
 
 def test_streams_of_a_former_leader(group: Group) -> None:
     """Who follows logs through a replica keeps them when the leader loses its lock and lives on."""
-    leader, [replica] = group.start(2)
+    leader, [replica] = group.start(2, more=STEADY)
     talker = run(leader, "talker", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done")
     with stream(replica, "GET", f"/containers/{talker}/logs?stdout=1&follow=1") as logs:
         assert logs.read(10)[8:] == b"1\n"
@@ -210,9 +214,9 @@ def test_nobody_leads(group: Group) -> None:
 def test_wrong_address(group: Group) -> None:
     """When the leader's address leads to a replica, as through a load balancer, no request goes round in circles."""
     crossing = f"127.0.0.1:{next(PORTS)}"
-    leader = group.add(advertise=crossing)
+    leader = group.add(advertise=crossing, more=STEADY)
     seconds_until(lambda: role_of(leader)[0] == "primary", "the leader")
-    replica = group.add(address=crossing, advertise="10.0.0.1:2375")
+    replica = group.add(address=crossing, advertise="10.0.0.1:2375", more=STEADY)
     status, text = refusal(replica, "GET", "/containers/json")
     assert (status, text) == (503, f"This cluster manager was taken for the primary, which is {crossing}")
 
