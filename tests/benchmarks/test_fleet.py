@@ -164,7 +164,9 @@ async def test_faults(engine: Engine, peer: Peer, client: Client) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await client.call(ping)
-    assert engine.held
+    async with asyncio.timeout(30):
+        while not engine.held:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
     client.waiter = loop.create_future()
     controller.obey(Fault(refuses=True))
     with pytest.raises(ConnectionError):

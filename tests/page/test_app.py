@@ -72,7 +72,7 @@ async def test_no_secrets() -> None:
     scene = Scene(1)
     scene.put(scene.engines[0], "web", fields=b'"Command":"run --password=hunter2"', recipe=b'{"Env":["KEY=hunter2"]}')
     app = page.build(scene.cluster)
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with served(app) as url, httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
         async with messages(client) as each:
             origin = origin_of(scene.engines[0])
             for action in ("exec_create: sh -c hunter2", "health_status: hunter2", "start"):
@@ -125,7 +125,10 @@ async def test_only_reads(method: str) -> None:
 
 async def test_head() -> None:
     """Who asks for the head of a page is not sent the page."""
-    async with served(page.build(Scene(3).cluster)) as url, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        served(page.build(Scene(3).cluster)) as url,
+        httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client,
+    ):
         for path in PAGES:
             answer = await client.head(path)
             assert (answer.status_code, answer.content) == (200, b"")
@@ -176,7 +179,7 @@ async def test_audience(*, sees_nodes: bool) -> None:
     scene.put(scene.engines[0], "theirs", labels={"team": "b"})
     team: Callable[[object], Audience] = lambda _request: Team(sees_nodes=sees_nodes)  # noqa: E731
     app = page.build(scene.cluster, audience_of=team)
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with served(app) as url, httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
         async with messages(client) as each:
             for team_name, subject in (("b", "theirs"), ("a", "ours")):
                 event = container_event("start", "f" * 64, {"team": team_name, "name": subject}, time_ns=1)
@@ -244,7 +247,7 @@ async def test_live() -> None:
     """An open page is told of events, of cards that look different, of new sums, and of nodes that come; no more."""
     scene = Scene(3)
     app = page.build(scene.cluster)
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with served(app) as url, httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
         place = re.search(r'data-place="([^"]+)"', await text_of(client, "/"))
         assert place is not None
         async with messages(client, place[1]) as each:
@@ -272,7 +275,7 @@ async def test_many_cards() -> None:
     """A page of which most cards have changed is told to read all of them, once."""
     scene = Scene(100)
     app = page.build(scene.cluster)
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with served(app) as url, httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
         place = re.search(r'data-place="([^"]+)"', await text_of(client, "/"))
         assert place is not None
         async with messages(client, place[1]) as each:
@@ -289,7 +292,11 @@ async def test_burst() -> None:
     """Of a thousand events at once the last are told, and how many there were besides."""
     scene = Scene(1)
     app = page.build(scene.cluster)
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client, messages(client) as each:
+    async with (
+        served(app) as url,
+        httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client,
+        messages(client) as each,
+    ):
         await until(each, "tile", "overview")
         for number in range(1000):
             event = container_event("start", f"{number:064}", {"name": f"job-{number}"}, time_ns=number)
@@ -304,7 +311,11 @@ async def test_ends_with_the_manager() -> None:
     """The stream of an open page ends when the manager goes."""
     scene = Scene(1)
     app = page.build(scene.cluster)
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client, messages(client) as each:
+    async with (
+        served(app) as url,
+        httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client,
+        messages(client) as each,
+    ):
         await until(each, "tile", "overview")
         scene.cluster.hub.close()
         async with asyncio.timeout(PATIENCE_S):
