@@ -86,7 +86,7 @@ async def hung() -> None:
     """Unhealthy within seconds: every call has a deadline, and a node that is silent is pinged."""
     assert EngineSettings().probe_s + 3 * EngineSettings().probe_timeout_s < 15
     daemon = Daemon()
-    async with clustered([daemon]) as cluster:
+    async with clustered([daemon], probe_timeout_s=0.2) as cluster:
         daemon.frozen = True
         daemon.reset()
         await eventually(lambda: engine_of(cluster, daemon).state is State.UNHEALTHY)

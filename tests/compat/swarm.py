@@ -23,8 +23,6 @@ from tests.cluster.image_daemon import ImageDaemon, lose
 from tests.compat.daemon import Daemon
 
 NOBODY = Address("127.0.0.1", 1)
-# On a busy machine a daemon of a standing cluster must not seem to be silent: its rows have nothing to do with that.
-PATIENT = {"probe_timeout_s": 10.0, "step_timeout_s": 10.0, "list_timeout_s": 10.0, "control_timeout_s": 10.0}
 
 WEB, COLD, LOST, LINKED, DEAF = ("ab" * 32, "ac" * 32, "cd" * 32, "ef" * 32, "ba" * 32)
 SWARM_ID = "5a" * 32
@@ -81,7 +79,7 @@ async def standing_swarm() -> AsyncIterator[Front]:
     second.put("linked", LINKED, created=1_700_000_040, names=["/linked", "/other/alias"])
     second.put("abab", DEAF, created=1_700_000_030, state="paused", **SLEEPING)
     down.put("lost", LOST, created=1_700_000_400)
-    async with swarm(first, second, down, dead=[NOBODY], engines=PATIENT) as manager:
+    async with swarm(first, second, down, dead=[NOBODY]) as manager:
         await lose(manager.cluster, down)
         yield manager
 
