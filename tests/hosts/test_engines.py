@@ -1,6 +1,7 @@
 """The engines that all other tests stand on behave like hosts of their own."""
 
 import http.client
+import time
 from pathlib import Path
 
 import pytest
@@ -58,19 +59,23 @@ def test_published_ports(engines: list[Engine]) -> None:
         assert fetch(engine.cable.ip) == engine.name
 
 
+FETCH_DEADLINE_S = 30.0
+
+
 def fetch(host: str) -> str:
     """Return the body at http://`host`/, which may take a moment to be there."""
-    for attempt in range(100):
+    end = time.monotonic() + FETCH_DEADLINE_S
+    while True:
         connection = http.client.HTTPConnection(host, timeout=5)
         try:
             connection.request("GET", "/")
             return connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException):
-            if attempt == 99:
+            if time.monotonic() > end:
                 raise
+            time.sleep(0.05)
         finally:
             connection.close()
-    raise AssertionError
 
 
 def test_power_failure(start_engines: StartEngines) -> None:

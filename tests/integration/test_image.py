@@ -54,7 +54,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def image(hosts: list[Engine], context: Path) -> str:
     """Return the name of our image, built on the first engine by the builder of 20.10."""
     started_at = time.monotonic()
-    hosts[0].docker("import", str(base_image.base_archive()), BASE)
+    hosts[0].docker("import", str(base_image.base_archive()), BASE, timeout_s=300)
     imported_at = time.monotonic()
     build(hosts[0], context, "--tag", IMAGE)
     hosts[0].keep_images()
@@ -221,10 +221,10 @@ def test_cluster(hosts: list[Engine], start_proxy: StartProxy) -> None:
         assert following.stdout is not None
         assert following.stdout.readline() == b"started\n"
         started_at = time.monotonic()
-        hosts[0].docker("stop", proxy.name)  # which kills it after ten seconds: then the status is 137
+        hosts[0].docker("stop", "-t", "50", proxy.name)  # which kills it then: the status would be 137
         print(f"stopped in {time.monotonic() - started_at:.2f} s")
         assert proxy.state()["ExitCode"] == 0
-        following.wait(30)
+        following.wait(60)
     hosts[0].docker("start", proxy.name)
     proxy.wait_for_nodes(2)
     proxy.docker("rm", "-f", "web")

@@ -91,7 +91,7 @@ def test_slow_clients(engines: list[Engine], start_manager: StartManager) -> Non
 
     A silent shell is no slow body.
     """
-    limits = ("head-timeout=3s", "body-timeout=1s", "connections=1100", "connections-per-client=1100")
+    limits = ("head-timeout=3s", "body-timeout=3s", "connections=1100", "connections-per-client=1100")
     manager = start_manager(engines, arguments=[f"--limit={limit}" for limit in limits])
     docker = Docker(cli=cli("20.10"), manager=manager, engines=engines, host=manager.address)
     docker.start("quiet")
