@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.processes import free_port
 from discovery import DiscoveryError, DiscoveryRefusedError, Entry, open_backend, parse_entry
-from tests.discovery.readers import backend_of, campaigning, watching
+from tests.discovery.readers import STEADY_S, backend_of, campaigning, watching
 from tests.discovery.servers.consul import Consul
 from tests.discovery.servers.process import serve
 from tests.discovery.store_contract import (
@@ -38,11 +38,15 @@ class TestPlain(ElectionContract):
 
     async def test_as_classic_registers(self, store: Consul, prefix: str) -> None:
         """An entry hangs on a session of its own, with half the TTL and Go's flags, and goes with it."""
-        backend = backend_of(store, prefix)
+        backend = backend_of(store, prefix, ttl_s=STEADY_S)
         await backend.register(parse_entry("a:1"))
         key, session = store.inspect(f"{prefix}/{NODES}/a:1"), store.session_of(f"{prefix}/{NODES}/a:1")
         assert key["Flags"] == FLAGS
-        assert (session["TTL"], session["Behavior"], session["LockDelay"]) == ("1000ms", "delete", 1_000_000)
+        assert (session["TTL"], session["Behavior"], session["LockDelay"]) == (
+            f"{STEADY_S / 2 * 1000:g}ms",
+            "delete",
+            1_000_000,
+        )
         await backend.register(parse_entry("a:1"))
         assert store.inspect(f"{prefix}/{NODES}/a:1") == key, "a heartbeat wakes nobody"
         store.put(f"/v1/session/destroy/{session['ID']}")
@@ -54,11 +58,15 @@ class TestPlain(ElectionContract):
 
     async def test_as_classic_leads(self, store: Consul, prefix: str) -> None:
         """The leader's key hangs on a session that lets it go, with Go's flags; its value stays when nobody leads."""
-        async with campaigning(store, prefix, "one:1") as candidate:
+        async with campaigning(store, prefix, "one:1", ttl_s=STEADY_S) as candidate:
             await candidate.until(leading=True)
             key, session = store.inspect(f"{prefix}/{LEADER}"), store.session_of(f"{prefix}/{LEADER}")
             assert key["Flags"] == FLAGS
-            assert (session["TTL"], session["Behavior"], session["LockDelay"]) == ("1000ms", "release", 1_000_000)
+            assert (session["TTL"], session["Behavior"], session["LockDelay"]) == (
+                f"{STEADY_S / 2 * 1000:g}ms",
+                "release",
+                1_000_000,
+            )
         key = store.inspect(f"{prefix}/{LEADER}")
         assert base64.b64decode(key["Value"]) == b"one:1"
         assert "Session" not in key
@@ -82,7 +90,7 @@ class TestPlain(ElectionContract):
 
     async def test_registered_twice(self, store: Consul, prefix: str) -> None:
         """Who comes back under its address takes the key from its earlier life, and the key is never gone."""
-        before, after = backend_of(store, prefix), backend_of(store, prefix)
+        before, after = backend_of(store, prefix, ttl_s=STEADY_S), backend_of(store, prefix, ttl_s=STEADY_S)
         await before.register(parse_entry("a:1"))
         old = store.session_of(f"{prefix}/{NODES}/a:1")["ID"]
         async with watching(backend_of(store, prefix)) as watched:

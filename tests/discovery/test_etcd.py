@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from discovery import parse_entry
-from tests.discovery.readers import HEARTBEAT_S, backend_of, campaigning, watching
-from tests.discovery.servers.etcd import USER, Etcd
+from tests.discovery.readers import HEARTBEAT_S, STEADY_S, backend_of, campaigning, watching
+from tests.discovery.servers.etcd import USER, Etcd, serve
 from tests.discovery.servers.process import serve
 from tests.discovery.store_contract import (
     LEADER,
@@ -29,7 +29,7 @@ class TestPlain(ElectionContract):
 
     async def test_heartbeats_write_nothing(self, store: Etcd, prefix: str) -> None:
         """A renewed entry is not written again, so that a heartbeat wakes no manager."""
-        backend = backend_of(store, prefix)
+        backend = backend_of(store, prefix, ttl_s=STEADY_S)
         await backend.register(parse_entry("a:1"))
         before = store.revision()
         await backend.register(parse_entry("a:1"))

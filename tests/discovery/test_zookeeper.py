@@ -13,7 +13,7 @@ from discovery import DiscoveryError, Entry, open_backend, parse_entry
 from discovery.zookeeper_election import _Candidacy as Candidacy
 from discovery.zookeeper_session import Ensemble, Session, parse_url
 from tests.discovery.member import Member
-from tests.discovery.readers import backend_of, campaigning, watching
+from tests.discovery.readers import STEADY_S, backend_of, campaigning, watching
 from tests.discovery.servers.process import serve
 from tests.discovery.servers.zookeeper import DIGEST, Zookeeper
 from tests.discovery.store_contract import (
@@ -50,7 +50,7 @@ class TestPlain(ElectionContract):
 
     async def test_as_classic_registers(self, store: Zookeeper, prefix: str) -> None:
         """An entry is an ephemeral node, open to all, below nodes that stay."""
-        backend = backend_of(store, prefix)
+        backend = backend_of(store, prefix, ttl_s=STEADY_S)
         await backend.register(parse_entry("a:1"))
         with store.client() as client:
             node, directory = client.exists(f"/{prefix}/{NODES}/a:1"), client.exists(f"/{prefix}/{NODES}")
@@ -62,9 +62,9 @@ class TestPlain(ElectionContract):
 
     async def test_as_classic_leads(self, store: Zookeeper, prefix: str) -> None:
         """Candidates have names that Go's client can read; the leader's address stays when nobody leads."""
-        async with campaigning(store, prefix, "one:1") as first:
+        async with campaigning(store, prefix, "one:1", ttl_s=STEADY_S) as first:
             await first.until(leading=True)
-            async with campaigning(store, prefix, "two:1") as second:
+            async with campaigning(store, prefix, "two:1", ttl_s=STEADY_S) as second:
                 await second.until(leading=False, leader="one:1")
                 for name in store.children(f"{prefix}/{LEADER}"):
                     assert re.fullmatch(r"_c_[0-9a-f]{32}-lock-[0-9]{10}", name)
@@ -135,7 +135,7 @@ class TestPlain(ElectionContract):
 
     async def test_registered_twice(self, store: Zookeeper, prefix: str) -> None:
         """Who comes back under its address takes the node from its earlier life, and it is never gone."""
-        before, after = backend_of(store, prefix), backend_of(store, prefix)
+        before, after = backend_of(store, prefix, ttl_s=STEADY_S), backend_of(store, prefix, ttl_s=STEADY_S)
         await before.register(parse_entry("a:1"))
         async with watching(backend_of(store, prefix)) as watched:
             await watched.until("a:1")
@@ -190,9 +190,9 @@ class TestPlain(ElectionContract):
     async def test_leaves_no_threads(self, store: Zookeeper, prefix: str) -> None:
         """What kazoo runs on has ended when we have."""
         before = {thread for thread in threading.enumerate() if not thread.name.startswith("asyncio")}
-        backend = backend_of(store, prefix)
+        backend = backend_of(store, prefix, ttl_s=STEADY_S)
         await backend.register(parse_entry("a:1"))
-        async with watching(backend) as watched, campaigning(store, prefix, "one:1") as candidate:
+        async with watching(backend) as watched, campaigning(store, prefix, "one:1", ttl_s=STEADY_S) as candidate:
             await watched.until("a:1")
             await candidate.until(leading=True)
             assert set(threading.enumerate()) > before
