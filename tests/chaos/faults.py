@@ -19,6 +19,7 @@ from tests.chaos.schedule import Fault, Kind
 from tests.chaos.stand import LABEL, Stand
 from tests.hosts.engine import Engine
 from tests.hosts.manager import STOP_DEADLINE_S, Manager
+from tests.integration.faults import rewrite
 from tests.integration.group import role_of
 
 T = TypeVar("T")
@@ -133,7 +134,7 @@ class Faults:
                 host.disconnect()
                 return host.reconnect
             case Kind.MANAGER_CLOCK:
-                self._stand.clocks[at].write_text(f"{fault.amount * FURTHEST_S:+.0f}\n")
+                rewrite(self._stand.clocks[at], f"{fault.amount * FURTHEST_S:+.0f}\n")
                 return lambda: None  # it stays where it jumped to, until it jumps again
             case Kind.MANAGER_FROM_STORE:
                 host.lose(self._stand.store_ip)

@@ -18,6 +18,7 @@ from benchmarks.processes import free_port
 from tests.discovery.servers.hub import PROGRAM, UNLIMITED, Hub
 from tests.discovery.servers.process import ServerProcess, wait_until
 from tests.hosts.certificates import Certificates
+from tests.integration.faults import rewrite
 
 GUARD_S = 60.0
 REGISTERED = 'msg="registered( again)?"'  # the second if the hub was too late at first
@@ -262,9 +263,9 @@ def test_watch(tmp_path: Path, start: Start) -> None:
     watching = start("list", "--watch", f"file://{cluster}")
     watching.says(r"^$")
     assert watching.seen == ["a:1\n", "b:1\n", "\n"]
-    cluster.write_text("bad\n")
+    rewrite(cluster, "bad\n")
     watching.says('level=error msg="Discovery error"')
-    cluster.write_text("b:1\n")
+    rewrite(cluster, "b:1\n")
     watching.says(r"^b:1$")
     assert "discovery works again" in watching.seen[-2]
     watching.says(r"^$")

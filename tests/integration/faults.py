@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from tests.hosts.engine import Engine
@@ -16,6 +17,13 @@ from tests.hosts.manager import Manager
 from tests.waiting import wait_until
 
 STAMP = re.compile(r'time="([^"]+)"')
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Let a file hold `text` from one moment to the next: whoever watches it never finds it empty."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.rename(path)
 
 
 def row_of(manager: Manager, engine: Engine | str, label: str) -> str:

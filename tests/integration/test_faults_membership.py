@@ -7,7 +7,8 @@ import pytest
 from tests.conftest import StartManager
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
-from tests.integration.faults import ps, refusal, row_of, run, stream, wait_for
+from tests.integration.faults import ps, refusal, rewrite, row_of, run, stream, wait_for
+from tests.integration.sdk import wait_until
 from tests.waiting import wait_until
 
 
@@ -32,10 +33,10 @@ def test_file(listing: Path, engines: list[Engine], start_manager: StartManager)
     manager = start_manager(discovery=f"file://{listing}", healthy=1)
     run(manager, "mine")
     assert set(ps(manager)) == {"mine"}
-    listing.write_text(f"{first.own_address}\n{second.own_address}  # new\n")
+    rewrite(listing, f"{first.own_address}\n{second.own_address}  # new\n")
     wait_until(lambda: set(ps(manager)) == {"mine", "own"}, "the second engine")
     assert manager.states() == ["Healthy", "Healthy"]
-    listing.write_text(f"{second.own_address}\n")
+    rewrite(listing, f"{second.own_address}\n")
     wait_until(lambda: set(ps(manager, all=True)) == {"own"}, "the first engine to leave")
     assert nodes(manager) == [second.own_address]
     assert refusal(manager, "GET", "/containers/mine/json") == (404, "No such container: mine")
@@ -48,14 +49,14 @@ def test_bad_line(listing: Path, engines: list[Engine], start_manager: StartMana
     """A bad line removes nobody: it is told with its number, until it is mended."""
     manager = start_manager(discovery=f"file://{listing}", healthy=1)
     good = listing.read_text()
-    listing.write_text("\n\nno such:thing:at:all\n")
+    rewrite(listing, "\n\nno such:thing:at:all\n")
     wait_until(lambda: manager.get_json("/info")["Warnings"], "the warning")
     assert "line 3" in manager.get_json("/info")["Warnings"][0]
     assert nodes(manager) == [engines[0].own_address]
     listing.unlink()
     wait_until(lambda: "no such file" in manager.get_json("/info")["Warnings"][0], "the other warning")
     assert nodes(manager) == [engines[0].own_address]
-    listing.write_text(good + engines[1].own_address)
+    rewrite(listing, good + engines[1].own_address)
     wait_until(lambda: manager.states() == ["Healthy", "Healthy"], "the second engine")
     assert not manager.get_json("/info")["Warnings"]
 
@@ -67,11 +68,11 @@ def test_short_absence(listing: Path, engines: list[Engine], start_manager: Star
     talker = run(manager, "talker", "sh", "-c", "while :; do echo word; sleep 0.1; done")
     with stream(manager, "GET", f"/containers/{talker}/logs?stdout=1&follow=1") as answer:
         assert answer.read(8 + 5)
-        listing.write_text(engines[1].own_address)
+        rewrite(listing, engines[1].own_address)
         wait_until(lambda: nodes(manager) == [engines[1].own_address], "the engine to leave")
         assert ps(manager, all=True) == {}
         assert answer.read(8 + 5)
-        listing.write_text(good)
+        rewrite(listing, good)
         wait_until(lambda: set(ps(manager)) == {"talker"}, "the engine to return")
         assert answer.read(8 + 5)
         assert manager.states() == ["Healthy"]
@@ -95,12 +96,12 @@ def test_one_daemon_twice(engines: list[Engine], start_manager: StartManager) ->
 def test_second_address_takes_over(listing: Path, engines: list[Engine], start_manager: StartManager) -> None:
     """A daemon that was refused as a duplicate joins when its other address leaves."""
     engine = engines[0]
-    listing.write_text(f"{engine.own_address}\n{engine.address}\n")
+    rewrite(listing, f"{engine.own_address}\n{engine.address}\n")
     manager = start_manager(discovery=f"file://{listing}", healthy=1)
     run(manager, "mine")
     [winner] = [address for address in nodes(manager) if row_of(manager, address, "Status") == "Healthy"]
     [loser] = {engine.own_address, engine.address} - {winner}
-    listing.write_text(f"{loser}\n")
+    rewrite(listing, f"{loser}\n")
     wait_for(manager, loser, "Healthy")
     assert set(ps(manager)) == {"mine"}
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from benchmarks.processes import Child, free_port
+from tests.integration.faults import rewrite
 from tests.waiting import wait_until
 
 DEADLINE_S = 30.0
@@ -73,7 +74,7 @@ class Stand:
 
     def list_members(self) -> None:
         """Have discovery find the engines."""
-        self.nodes.write_text((self.directory / "members").read_text())
+        rewrite(self.nodes, (self.directory / "members").read_text())
 
     @property
     def log(self) -> str:

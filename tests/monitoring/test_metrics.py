@@ -12,7 +12,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from tests.monitoring.conftest import DEADLINE_S, Stand, Start
+from tests.integration.faults import rewrite
+from tests.monitoring.conftest import DEADLINE_S, Stand, Start, wait_until
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -160,12 +161,12 @@ def test_dashboard_and_alerts(stand: Stand) -> None:
 def test_engines_that_are_down(stand: Stand) -> None:
     """An engine that is not there is named, and does not make the manager unready; one that is new does not either."""
     listed = stand.nodes.read_text()
-    stand.nodes.write_text(listed + "\n127.0.0.1:1\n")
+    rewrite(stand.nodes, listed + "\n127.0.0.1:1\n")
     wait_until(
         lambda: value(stand, "swarmproxy_engine_down", address="127.0.0.1:1", state="pending") == 1, "the engine"
     )
     wait_until(lambda: stand.get("/-/ready", side=True)[0] == 200, "readiness")
-    stand.nodes.write_text(listed)
+    rewrite(stand.nodes, listed)
     wait_until(lambda: value(stand, "swarmproxy_engine_down") == 0, "its end")
 
 
