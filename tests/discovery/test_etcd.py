@@ -6,7 +6,7 @@ import pytest
 
 from discovery import parse_entry
 from tests.discovery.readers import HEARTBEAT_S, STEADY_S, backend_of, campaigning, watching
-from tests.discovery.servers.etcd import USER, Etcd, serve
+from tests.discovery.servers.etcd import USER, Etcd
 from tests.discovery.servers.process import serve
 from tests.discovery.store_contract import (
     LEADER,

@@ -8,7 +8,6 @@ from tests.conftest import StartManager
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
 from tests.integration.faults import ps, refusal, rewrite, row_of, run, stream, wait_for
-from tests.integration.sdk import wait_until
 from tests.waiting import wait_until
 
 

@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.integration.faults import rewrite
-from tests.monitoring.conftest import DEADLINE_S, Stand, Start, wait_until
+from tests.monitoring.conftest import DEADLINE_S, Stand, Start
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
