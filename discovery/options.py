@@ -67,13 +67,20 @@ def tls_context(options: Mapping[str, str], *, kind: str = "kv", what: str = "th
             f"TLS to {what} needs {kind}.cacertfile, and both {kind}.certfile and {kind}.keyfile or neither"
         )
     try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=authority)
-        if certificate:
-            # Never ask on the terminal for the password of an encrypted key.
-            context.load_cert_chain(certificate, key, password=lambda: "")
+        return client_context(authority, certificate, key)
     except OSError as error:  # ssl.SSLError is one
         raise DiscoveryError(f"cannot use the TLS files of {what}: {error.strerror or error}") from error
+
+
+def client_context(authority: str, certificate: str, key: str) -> ssl.SSLContext:
+    """Return the context of a client. Empty: the system's authorities, or no certificate. Raises OSError."""
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=authority or None)
+    # From 3.13 on Python refuses authorities without the extensions that those of older instructions lack.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate:
+        # Never ask on the terminal for the password of an encrypted key.
+        context.load_cert_chain(certificate, key, password=lambda: "")
     return context
 
 

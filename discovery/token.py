@@ -26,7 +26,7 @@ import msgspec
 from discovery.backend import Listing
 from discovery.entry import MAX_ENTRIES, Entry, parse_entry
 from discovery.errors import DiscoveryError
-from discovery.options import refuse_unknown
+from discovery.options import client_context, refuse_unknown
 
 SWITCHED_OFF = (
     "the public token service of Docker Hub was switched off in 2019. Run a hub of your own with `swarmproxy hub`, "
@@ -275,14 +275,9 @@ def _context(scheme: str, options: Mapping[str, str]) -> ssl.SSLContext:
     if bool(certificate) != bool(key):
         raise DiscoveryError("token.certfile and token.keyfile go together")
     try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=authority or None)
-        if certificate:
-            # Never ask on the terminal for the password of an encrypted key.
-            context.load_cert_chain(certificate, key, password=lambda: "")
+        return client_context(authority, certificate, key)
     except OSError as error:  # ssl.SSLError is one
         raise DiscoveryError(f"cannot use the TLS files for the hub: {error.strerror or error}") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _boolean(options: Mapping[str, str], name: str) -> bool:

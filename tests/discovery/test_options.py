@@ -1,12 +1,14 @@
 """What URLs and options say of a store."""
 
+import asyncio
+import ssl
 from pathlib import Path
 
 import pytest
 
 from discovery import DiscoveryError, Entry
 from discovery.options import Place, parse_place, refuse_unknown, secret, tls_context
-from tests.hosts.certificates import Certificates
+from tests.hosts.certificates import Certificates, openssl, sign
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,24 @@ def test_tls(certificates: Certificates) -> None:
         tls_context({"kv.cacertfile": "/nowhere"})
     with pytest.raises(DiscoveryError, match=r"^cannot use the TLS files of the store: "):
         tls_context({**authority, **both, "kv.keyfile": str(pair.ca)})
+
+
+async def test_authority_of_older_instructions(tmp_path: Path) -> None:
+    """An authority made by `openssl req -x509` says nothing of the use of its key; every Python trusts it."""
+    authority = tmp_path / "ca"
+    authority.mkdir()
+    openssl(*("-keyout", authority / "ca-key.pem", "-out", authority / "ca.pem", "-subj", "/CN=ours"))
+    pair = sign(authority, tmp_path / "server", "serverAuth", "subjectAltName=DNS:localhost")
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_side.load_cert_chain(pair.cert, pair.key)
+
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0, ssl=server_side) as server:
+        port = server.sockets[0].getsockname()[1]
+        context = tls_context({"kv.cacertfile": str(pair.ca)})
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+        assert await reader.read() == b"hello"
+        writer.close()

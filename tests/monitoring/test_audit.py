@@ -6,7 +6,6 @@ import signal
 import socket
 import ssl
 import stat
-import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ import pytest
 from swarmproxy.errors import ConfigError
 from swarmproxy.monitoring.writing import Writer
 from swarmproxy.policy.identity import hash_of
+from tests.hosts.certificates import make_authority
 from tests.monitoring.conftest import DEADLINE_S, Stand, Start
 from tests.monitoring.test_metrics import value
 from tests.waiting import wait_until
@@ -213,9 +213,7 @@ def test_verdict(start_stand: Start, tmp_path: Path) -> None:
 
 def test_certificate(start_stand: Start, tmp_path: Path) -> None:
     """The holder of a certificate is named without a policy, too; metrics are served only to those who show one."""
-    ca, ca_key = tmp_path / "ca.pem", tmp_path / "ca.key"
-    make = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test CA")
-    subprocess.run([*make, "-keyout", ca_key, "-out", ca], check=True, capture_output=True)
+    ca, ca_key = make_authority(tmp_path / "ca") / "ca.pem", tmp_path / "ca" / "ca-key.pem"
     (cert, key), client = (make_pair(tmp_path, name, ca, ca_key) for name in ("manager", "alice"))
     path = tmp_path / "audit.log"
     files = ("--tlscacert", str(ca), "--tlscert", str(cert), "--tlskey", str(key))
