@@ -11,11 +11,18 @@ COLLECT_AFTER = (50_000, 20, 50)  # new objects, young collections, middle ones
 """Reading a thousand engines makes millions of objects. Nearly all go when nobody refers to them any more."""
 
 
-def prepare() -> None:
-    """Call once, when all modules have been loaded. No garbage is collected until `settle`: a start makes none."""
-    gc.collect()
-    gc.freeze()  # what has been loaded stays
+def begin() -> None:
+    """Call before the modules are loaded. No garbage is collected until `settle`.
+
+    To look through modules while they are loaded, and then through all of them at once, takes a fifth of the time that
+    they take, and finds 0.7 MiB. What is loaded stays, and a start makes no garbage either.
+    """
     gc.disable()
+
+
+def prepare() -> None:
+    """Call once, when all modules have been loaded."""
+    gc.freeze()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

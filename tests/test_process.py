@@ -13,6 +13,8 @@ import resource, gc
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (100, most))
 from swarmproxy import process
+process.begin()
+assert not gc.isenabled()
 process.prepare()
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
 assert process.descriptors() == most

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from swarmproxy import process
 from swarmproxy.cli.commands import GoCommand, program
 from swarmproxy.cli.goflags import GO_INT
 from swarmproxy.cli.limits import NOTES
@@ -20,6 +21,7 @@ def _manage(ctx: click.Context, /, **params: Any) -> int:
     settings = read_settings(ManageFlags(**params), ctx.ensure_object(Globals), program=program(ctx))
     if settings.audit == Path("-"):
         ctx.ensure_object(Globals).log_to(sys.stderr)
+    process.begin()
     # What a manager needs is slow to import, and no other command needs it.
     from swarmproxy.manage import run
 
