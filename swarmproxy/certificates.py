@@ -3,11 +3,12 @@
 import functools
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from discovery.entry import Certificates, Entry
 from swarmproxy.errors import ConfigError
-from swarmproxy.settings import Tls
+from swarmproxy.settings import Settings, Tls
 from swarmproxy.wire import tls
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.tls import RenewableContext
@@ -31,6 +32,28 @@ def towards_clients(files: Tls | None) -> RenewableContext | None:
         raise ConfigError("--tlscert and --tlskey must be provided when using --tls")
     ca = files.ca if files.verify else None
     return RenewableContext(functools.partial(tls.server_context, cert=files.cert, key=files.key, ca=ca))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contexts:
+    """What is spoken TLS with on each side; None: it is in the clear."""
+
+    engines: "EngineContexts"
+    clients: RenewableContext | None
+    managers: RenewableContext | None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Contexts":
+        """Return what the operator's files give. Raises ConfigError.
+
+        Managers reach each other with the files that they serve with: as with classic, the certificate is a client's
+        as well.
+        """
+        return cls(
+            engines=EngineContexts(as_client(settings.engine_tls)),
+            clients=towards_clients(settings.tls),
+            managers=as_client(settings.tls) if settings.replication is not None else None,
+        )
 
 
 class EngineContexts:

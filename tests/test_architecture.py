@@ -16,6 +16,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("manage", "join", "hub"),
+    ("serving",),
+    ("manager",),
     ("server", "certificates", "reloading", "scheduling"),
     ("monitoring", "page"),
     ("api",),

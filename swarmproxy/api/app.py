@@ -19,6 +19,7 @@ from swarmproxy.api import (
 from swarmproxy.api.dispatch import Dispatch
 from swarmproxy.api.node_table import NodeTable
 from swarmproxy.api.operators import app as operators
+from swarmproxy.api.parts import Parts
 from swarmproxy.api.refusals import answer_errors
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster
@@ -53,6 +54,7 @@ def build(
     cluster: Cluster,
     placement: Placement,
     settings: Settings,
+    *,
     replica: Replica | None = None,
     explainer: Explainer | None = None,
     books: Bookkeeping | None = None,
@@ -61,22 +63,25 @@ def build(
     forming: Forming | None = None,
 ) -> Dispatch:
     """Return the ASGI application for one cluster. Without `books`, what operators say is kept in memory."""
+    parts = Parts(
+        settings=settings,
+        cluster=cluster,
+        placement=placement,
+        network_maker=NetworkMaker(cluster, placement.rank, settings.default_network),
+        volume_maker=VolumeMaker(cluster, placement.rank, placement.new_swarm_id),
+        node_table=NodeTable(cluster, settings.overcommit),
+        disk_usage=DiskUsage(cluster),
+        books=books if books is not None else Bookkeeping(cluster.book),
+        explainer=explainer,
+        rebalancing=rebalancing,
+        rescheduling=rescheduling,
+        forming=forming,
+        leadership=replica.leadership if replica is not None else None,
+    )
     app = FastAPI(title="swarmproxy", openapi_url=None, redirect_slashes=False)
-    app.state.cluster = cluster
-    app.state.placement = placement
-    app.state.network_maker = NetworkMaker(cluster, placement.rank, settings.default_network)
-    app.state.volume_maker = VolumeMaker(cluster, placement.rank, placement.new_swarm_id)
-    app.state.settings = settings
-    app.state.node_table = NodeTable(cluster, settings.overcommit)
-    app.state.explainer = explainer
-    app.state.rebalancing = rebalancing
-    app.state.rescheduling = rescheduling
-    app.state.forming = forming
-    app.state.disk_usage = DiskUsage(cluster)
-    app.state.books = books if books is not None else Bookkeeping(cluster.book)
-    app.state.leadership = replica.leadership if replica is not None else None
+    app.state.parts = parts
     for module in ROUTES:
         app.include_router(module.router)
-    app.mount(operators.PREFIX, operators.build(app.state))
+    app.mount(operators.PREFIX, operators.build(parts))
     answer_errors(app)
     return Dispatch(cluster, app, placement, cors=settings.cors, experimental=settings.experimental, replica=replica)

@@ -9,20 +9,20 @@ from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import with_node
 from swarmproxy.api.listing import item_json, sizes_of, whole_list
+from swarmproxy.api.parts import parts_of
 from swarmproxy.api.questions import Question, reply_to
 from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, note_node, passed_on, version_of
 from swarmproxy.cluster.asking import ask
 from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.index import Located
 from swarmproxy.cluster.listing import listed
-from swarmproxy.cluster.placement import CreateRequest, Placement
+from swarmproxy.cluster.placement import CreateRequest
 from swarmproxy.engine.client import Created
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.filters import parse_filters
 from swarmproxy.model.listing import ContainerQuery
 from swarmproxy.model.names import NameStyle, style_for
-from swarmproxy.settings import Settings
 from swarmproxy.wire.fetch import Answer
 
 router = APIRouter()
@@ -33,7 +33,7 @@ REFRESH_TIMEOUT_S = 30.0
 @router.post("/containers/create")
 async def create(request: Request) -> Response:
     """Place a container, create it there and answer its id."""
-    placement: Placement = request.app.state.placement
+    placement = parts_of(request).placement
     placed = await placement.place(
         CreateRequest(
             name=request.query_params.get("name", ""),
@@ -89,7 +89,7 @@ def items_reply(request: Request, found: Sequence[Located], sizes: Mapping[str, 
 
 def reader_style(request: Request) -> NameStyle:
     """Return how this client wants to read names."""
-    settings: Settings = request.app.state.settings
+    settings = parts_of(request).settings
     return style_for(request.headers.get("user-agent", ""), settings.names)
 
 
@@ -98,7 +98,7 @@ def read_before(request: Request) -> Sequence[Engine]:
 
     One that cannot be read leaves the list as it is known. Source: classic Swarm 1.2, api/handlers.go.
     """
-    settings: Settings = request.app.state.settings
+    settings = parts_of(request).settings
     name, on_node = settings.container_name_refresh_filter, settings.refresh_on_node_filter
     if not (name or on_node):
         return ()

@@ -11,6 +11,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.broadcasts import BroadcastReply
+from swarmproxy.api.parts import parts_of
 from swarmproxy.api.progress import IMPORTING, Board, Wording, loading, pulling
 from swarmproxy.api.requests import cluster_of, flag, json_reply, version_of
 from swarmproxy.api.selection import nodes_asked, query_for_engine
@@ -18,7 +19,6 @@ from swarmproxy.api.streams import CutWhenItFails
 from swarmproxy.cluster import images
 from swarmproxy.cluster.broadcast import Broadcast, Rescue, StreamRequest, Tell
 from swarmproxy.cluster.participants import taking_part
-from swarmproxy.cluster.placement import Placement
 from swarmproxy.cluster.saving import merged, parts_for
 from swarmproxy.cluster.tee import Tee
 from swarmproxy.engine.engine import Engine, State
@@ -104,7 +104,7 @@ async def tag(name: str, request: Request) -> Response:
 
 def _moving(request: Request, reference: str) -> Rescue | None:
     """Return what moves an image that a node cannot pull from one that could, or that held it before."""
-    placement: Placement = request.app.state.placement
+    placement = parts_of(request).placement
     mover, version = placement.image_moves, version_of(request)
     if mover is None:
         return None

@@ -4,10 +4,10 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import node_of
+from swarmproxy.api.parts import parts_of
 from swarmproxy.api.requests import body_bytes, cluster_of, json_reply, passed_on, reads_node_names, version_of
 from swarmproxy.api.selection import nodes_asked, parameters_for_engine
 from swarmproxy.cluster import networking
-from swarmproxy.cluster.network_making import NetworkMaker
 from swarmproxy.model.apiversion import NEWEST, Version
 from swarmproxy.model.network import item_json
 from swarmproxy.model.network_listing import NetworkQuery
@@ -55,7 +55,7 @@ def shown(request: Request) -> Response:
 @router.post("/networks/create")
 async def create(request: Request) -> Response:
     """Make a network on the node that is asked for, or that has most room for it."""
-    maker: NetworkMaker = request.app.state.network_maker
+    maker = parts_of(request).network_maker
     return passed_on(await maker.make(await body_bytes(request), version_of(request), nodes=nodes_asked(request)))
 
 

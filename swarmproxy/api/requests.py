@@ -8,12 +8,12 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from swarmproxy.api.errors import body_of, status_of
+from swarmproxy.api.parts import parts_of
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest, SwarmError, TooLarge
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.names import shows_node
-from swarmproxy.settings import Settings
 from swarmproxy.wire.exchange import AsgiExchange
 from swarmproxy.wire.fetch import Answer
 
@@ -22,7 +22,7 @@ JSON = "application/json"
 
 def cluster_of(request: Request) -> Cluster:
     """Return the cluster that this application serves."""
-    return cast("Cluster", request.app.state.cluster)
+    return parts_of(request).cluster
 
 
 def note_node(request: Request, engine: Engine) -> None:
@@ -38,7 +38,7 @@ def version_of(request: Request) -> Version:
 
 def reads_node_names(request: Request) -> bool:
     """Return whether lists are to call a network or volume of one node `node/name`; see `shows_node`."""
-    settings: Settings = request.app.state.settings
+    settings = parts_of(request).settings
     return shows_node(request.headers.get("user-agent", ""), settings.names)
 
 
@@ -66,7 +66,7 @@ async def body_bytes(request: Request, *, limit: int = sys.maxsize) -> bytes:
 
     That is, over the operator's own limit for what is read into memory, or over `limit` bytes.
     """
-    settings: Settings = request.app.state.settings
+    settings = parts_of(request).settings
     limit = min(limit, settings.limits.body_bytes)
     chunks: list[bytes] = []
     size = 0

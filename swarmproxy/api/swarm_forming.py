@@ -3,16 +3,14 @@
 Source of the words where there is no swarm: moby, daemon/cluster/errors.go.
 """
 
-from typing import cast
-
 from fastapi import APIRouter, Request, Response
 
+from swarmproxy.api.parts import parts_of
 from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply
 from swarmproxy.cluster.forming import ALREADY, NO_SWARM, Forming
 from swarmproxy.cluster.swarm_control import unlock
 from swarmproxy.cluster.swarms import NO_MANAGER
 from swarmproxy.errors import NoSwarm, NotSupported
-from swarmproxy.settings import Settings
 
 router = APIRouter()
 
@@ -48,9 +46,9 @@ async def join(request: Request) -> Response:
 @router.post("/swarm/leave")
 async def leave(request: Request) -> Response:
     """Have all nodes leave their swarm."""
-    forming = cast("Forming | None", request.app.state.forming)
+    forming = parts_of(request).forming
     if forming is None:
-        used = _settings(request).swarm_mode != "off" and cluster_of(request).swarms.all()
+        used = parts_of(request).settings.swarm_mode != "off" and cluster_of(request).swarms.all()
         raise NotSupported(NOT_TAKEN_APART) if used else NoSwarm(NO_SWARM)
     await forming.leave(force=flag(request.query_params, "force"))
     return Response(status_code=200)
@@ -59,7 +57,7 @@ async def leave(request: Request) -> Response:
 @router.post("/swarm/unlock")
 async def unlock_all(request: Request) -> Response:
     """Give the key to all nodes that wait for it."""
-    if _settings(request).swarm_mode == "off":
+    if parts_of(request).settings.swarm_mode == "off":
         raise NoSwarm(NO_MANAGER)
     await unlock(cluster_of(request), await body_bytes(request, limit=LIMIT))
     return Response(status_code=200)
@@ -67,13 +65,9 @@ async def unlock_all(request: Request) -> Response:
 
 def _forming(request: Request) -> Forming:
     """Return what forms swarms. Raises NoSwarm if the nodes are in one, NotSupported if we form none."""
-    forming = cast("Forming | None", request.app.state.forming)
+    forming = parts_of(request).forming
     if forming is not None:
         return forming
-    if _settings(request).swarm_mode == "off":
+    if parts_of(request).settings.swarm_mode == "off":
         raise NotSupported(SWITCHED_OFF)
     raise NoSwarm(ALREADY) if cluster_of(request).swarms.all() else NotSupported(NOT_FORMED)
-
-
-def _settings(request: Request) -> Settings:
-    return cast("Settings", request.app.state.settings)

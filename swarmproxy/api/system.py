@@ -11,15 +11,13 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from swarmproxy import __version__
-from swarmproxy.api.node_table import NodeTable
+from swarmproxy.api.parts import parts_of
 from swarmproxy.api.requests import cluster_of, json_reply
 from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Source
-from swarmproxy.leader.leadership import Leadership
 from swarmproxy.model import apiversion
 from swarmproxy.model.info import head_rows
 from swarmproxy.scheduler.filters import choose
-from swarmproxy.settings import Settings
 
 router = APIRouter()
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -33,7 +31,7 @@ async def version(request: Request) -> Response:
 
 def version_now(request: Request) -> Response:
     """Return what `version` answers."""
-    settings: Settings = request.app.state.settings
+    settings = parts_of(request).settings
     spoken = apiversion.text(cluster_of(request).api_version(request.headers.get("user-agent", "")))
     details = {
         "ApiVersion": spoken,
@@ -67,13 +65,13 @@ async def info(request: Request) -> Response:
 def info_now(request: Request) -> Response:
     """Return what `info` answers."""
     cluster = cluster_of(request)
-    settings: Settings = request.app.state.settings
-    table: NodeTable = request.app.state.node_table
+    settings = parts_of(request).settings
+    table = parts_of(request).node_table
     table.look()
     total = table.totals
     now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
     source = cluster.source
-    leadership: Leadership | None = request.app.state.leadership
+    leadership = parts_of(request).leadership
     primary = leadership.standing.leader if leadership is not None and not leadership.leads else None
     above = head_rows(
         "primary" if primary is None else "replica",
@@ -126,7 +124,7 @@ def info_now(request: Request) -> Response:
         "DefaultRuntime": "",
         "LiveRestoreEnabled": False,
         "SecurityOptions": None,
-        "Warnings": _warnings(source, request.app.state.books) or None,
+        "Warnings": _warnings(source, parts_of(request).books) or None,
     }
     return json_reply(msgspec.json.encode(answer) + b"\n")
 

@@ -7,11 +7,11 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from swarmproxy.api.inspect import node_of
+from swarmproxy.api.parts import parts_of
 from swarmproxy.api.requests import body_bytes, cluster_of, flag, json_reply, reads_node_names, version_of
 from swarmproxy.api.selection import nodes_asked, parameters_for_engine
 from swarmproxy.cluster import volume_work
 from swarmproxy.cluster.swarms import NO_MANAGER
-from swarmproxy.cluster.volume_making import VolumeMaker
 from swarmproxy.cluster.volumes import HeldVolume
 from swarmproxy.errors import NoSwarm
 from swarmproxy.model.volume import alike, item_json
@@ -45,7 +45,7 @@ def _once(found: Iterable[HeldVolume]) -> Iterator[HeldVolume]:
 @router.post("/volumes/create")
 async def create(request: Request) -> Response:
     """Make a volume on the nodes that are asked for, or on all."""
-    maker: VolumeMaker = request.app.state.volume_maker
+    maker = parts_of(request).volume_maker
     made = await maker.make(await body_bytes(request), version_of(request), nodes=nodes_asked(request))
     return json_reply(msgspec.json.encode(made) + b"\n", 201)
 

@@ -81,7 +81,7 @@ async def guarded(
 
     def build(cluster: Cluster) -> First:
         placement = Placement(cluster, lambda _spec, nodes: list(nodes), Pulls(), lambda: "f" * 64)
-        dispatch: Dispatch = api.build(cluster, placement, Settings(discovery="nodes://"), replica)
+        dispatch: Dispatch = api.build(cluster, placement, Settings(discovery="nodes://"), replica=replica)
         return Guard(dispatch, cluster, policy) if learn is None else Learner(dispatch, learn)
 
     async with AsyncExitStack() as stack:

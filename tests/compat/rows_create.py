@@ -3,7 +3,7 @@
 import asyncio
 import re
 
-from swarmproxy import manage
+from swarmproxy.manager import new_swarm_id
 from tests.cluster.image_daemon import Asked, lose
 from tests.compat.daemon import Daemon
 from tests.compat.row import Table
@@ -221,7 +221,7 @@ async def swarm_id() -> None:
     async with swarm(daemon) as manager:
         await create(manager, Labels={SWARM_ID: "mine"})
         assert daemon.bodies_of(CREATED)[0]["Labels"] == {SWARM_ID: "mine"}
-    assert not any(manage.new_swarm_id()[:12].isdecimal() for _ in range(2000))
+    assert not any(new_swarm_id()[:12].isdecimal() for _ in range(2000))
 
 
 @table.changed(

@@ -94,7 +94,7 @@ async def no_leader() -> None:
 
     def build(cluster: Cluster) -> Dispatch:
         placement = Placement(cluster, lambda _spec, _nodes: [], Pulls(), lambda: "")
-        return api.build(cluster, placement, Settings(discovery="nodes://"), replica)
+        return api.build(cluster, placement, Settings(discovery="nodes://"), replica=replica)
 
     async with asyncio.TaskGroup() as tasks:
         async with front([], build=build) as manager:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from swarmproxy import manage, scheduling
+from swarmproxy import scheduling
 from swarmproxy.api import app as api
 from swarmproxy.api.dispatch import Dispatch
 from swarmproxy.cluster.cluster import Cluster
@@ -16,6 +16,7 @@ from swarmproxy.cluster.image_facts import ImageFacts
 from swarmproxy.cluster.image_moves import ImageMover
 from swarmproxy.cluster.images import Pulls
 from swarmproxy.cluster.placement import Placement
+from swarmproxy.manager import new_swarm_id
 from swarmproxy.settings import Settings
 from swarmproxy.wire.address import Address
 from tests.api.image_front import Front, front
@@ -41,7 +42,7 @@ async def swarm(
     def build(cluster: Cluster) -> Dispatch:
         chosen = Settings(discovery="nodes://", **settings)
         placement = Placement(
-            cluster, scheduling.ranking(chosen), Pulls(), manage.new_swarm_id, create_retries=chosen.create_retry
+            cluster, scheduling.ranking(chosen), Pulls(), new_swarm_id, create_retries=chosen.create_retry
         )
         placement.image_facts, placement.image_moves = ImageFacts(cluster), ImageMover(cluster)
         return api.build(cluster, placement, chosen, explainer=Explainer(placement, scheduling.explaining(chosen)))

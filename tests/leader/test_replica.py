@@ -72,7 +72,7 @@ async def replica_of(election: ScriptedElection, *, patience_s: float = 30.0) ->
 
     def build(cluster: Cluster) -> Dispatch:
         placement = Placement(cluster, lambda _spec, _nodes: [], Pulls(), lambda: "")
-        return api.build(cluster, placement, Settings(discovery="nodes://"), replica)
+        return api.build(cluster, placement, Settings(discovery="nodes://"), replica=replica)
 
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(replica.run(), name="replica")

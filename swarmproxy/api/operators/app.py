@@ -1,10 +1,10 @@
 """The operators' application, mounted beside Docker's API, with a description of its own (OpenAPI)."""
 
 from fastapi import FastAPI
-from starlette.datastructures import State
 
 from swarmproxy import __version__
 from swarmproxy.api.operators import explain, nodes, rebalance
+from swarmproxy.api.parts import Parts
 from swarmproxy.api.refusals import answer_errors
 
 PREFIX = "/swarmproxy/v1"
@@ -13,8 +13,8 @@ _MESSAGE = {"type": "object", "required": ["message"], "properties": {"message":
 _ERROR = {"description": "Refused, or failed: why", "content": {"application/json": {"schema": _MESSAGE}}}
 
 
-def build(state: State) -> FastAPI:
-    """Return the application, which shares `state` with the one that it is mounted in."""
+def build(parts: Parts) -> FastAPI:
+    """Return the application, which shares `parts` with the one that it is mounted in."""
     app = FastAPI(
         title="swarmproxy",
         version=__version__,
@@ -27,10 +27,9 @@ def build(state: State) -> FastAPI:
         redirect_slashes=False,
         responses={"4XX": _ERROR, "5XX": _ERROR},
     )
-    app.state = state
+    app.state.parts = parts
     app.include_router(nodes.router)
     app.include_router(rebalance.router)
-    if state.explainer is not None:
-        app.include_router(explain.router)
+    app.include_router(explain.router)
     answer_errors(app)
     return app

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from swarmproxy.api.parts import parts_of
 from swarmproxy.api.requests import body_bytes, flag, version_of
-from swarmproxy.cluster.explaining import Explainer
 from swarmproxy.cluster.placement import CreateRequest
-from swarmproxy.errors import BadRequest
+from swarmproxy.errors import BadRequest, NotSupported
 from swarmproxy.model.node import Node
 from swarmproxy.scheduler.explanation import Explanation
 
@@ -63,7 +63,9 @@ async def explain(
     """Say where Docker's `POST /containers/create` with the same body would put the container. Nothing is created."""
     if not flag({"dry-run": dry_run}, "dry-run"):
         raise BadRequest("only a dry run is answered here: add dry-run=1, or use POST /containers/create")
-    explainer: Explainer = request.app.state.explainer
+    explainer = parts_of(request).explainer
+    if explainer is None:
+        raise NotSupported("this manager does not explain")
     return _answer(
         await explainer.explain_create(
             CreateRequest(

@@ -9,10 +9,9 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Request
 
 from swarmproxy.api.node_table import node_line
+from swarmproxy.api.parts import parts_of
 from swarmproxy.api.requests import body_bytes, cluster_of
-from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.operators import Availability, NodeRecord, find_node
-from swarmproxy.cluster.rescheduling import Rescheduling
 from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.info import natural_key
@@ -170,7 +169,7 @@ async def _make(request: Request, node: str, availability: Availability) -> Chan
 
 async def _have(request: Request, edit: Callable[[], NodeRecord]) -> Changed:
     """Make a change of one node, and answer how it is then."""
-    books: Bookkeeping = request.app.state.books
+    books = parts_of(request).books
     record = await books.change(edit)
     view = _view_of(request, record, _member(request, record.id))
     said = {"node": view.Name, "availability": view.Availability, "labels": dict(view.OperatorLabels)}
@@ -210,7 +209,7 @@ def _view_of(request: Request, record: NodeRecord, engine: Engine | None) -> Nod
 
 
 def _view(request: Request, engine: Engine) -> NodeView:
-    cluster, settings = cluster_of(request), request.app.state.settings
+    cluster, settings = cluster_of(request), parts_of(request).settings
     line = node_line(cluster, engine, settings.overcommit)
     return NodeView(
         ID=engine.facts.id if engine.facts is not None else "",
@@ -231,7 +230,7 @@ def _view(request: Request, engine: Engine) -> NodeView:
 
 
 def _drain(request: Request, engine: Engine) -> DrainView | None:
-    rescheduling: Rescheduling | None = request.app.state.rescheduling
+    rescheduling = parts_of(request).rescheduling
     drain = rescheduling.drain_of(engine) if rescheduling is not None else None
     if drain is None:
         return None

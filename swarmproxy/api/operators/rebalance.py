@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
+from swarmproxy.api.parts import parts_of
 from swarmproxy.api.requests import body_bytes, cluster_of, json_reply, number
 from swarmproxy.cluster.operators import find_node
 from swarmproxy.cluster.rebalancing import Rebalancing, Step, Wanted
@@ -146,7 +147,7 @@ def _max_moves(request: Request) -> int:
 
 
 def _rebalancing(request: Request) -> Rebalancing:
-    rebalancing: Rebalancing | None = request.app.state.rebalancing
+    rebalancing = parts_of(request).rebalancing
     if rebalancing is None:
         raise NotSupported("this manager does not rebalance")
     return rebalancing
