@@ -46,7 +46,7 @@ def _is_ours_too(route: Route) -> bool:
 
 _OURS_TOO = frozenset(route for _, _, route in rows() if _is_ours_too(route))
 _FIXED = {(method, path): KIND_OF[f"{method} {path}"] for method, path in templates() if "{" not in path}
-_NAMING: dict[tuple[str, str], list[tuple[str, OurRoute, str, str]]] = {}  # by method and what stands first in the path
+_NAMING: dict[tuple[str, str], list[tuple[str, OurRoute, str, str]]] = {}  # by method and first word of the path
 for _method, _path, _route, _prefix in our_routes():
     if "{" in _path:
         _end = _path.rpartition("}")[2]  # most paths that end otherwise need not be matched
@@ -83,6 +83,8 @@ def certain_kind_of(method: str, path: str, query: bytes = b"") -> tuple[str | N
 
 
 def _found(method: str, path: str) -> tuple[str | None, str, Route | None]:
+    if kind := _FIXED.get((method, path)):
+        return kind, "", None
     if method == "OPTIONS":
         return "options", "", None
     found = match(method, path)
@@ -92,8 +94,6 @@ def _found(method: str, path: str) -> tuple[str | None, str, Route | None]:
 
 
 def _found_by_us(method: str, path: str) -> tuple[str | None, str]:
-    if kind := _FIXED.get((method, path)):
-        return kind, ""
     for end, route, prefix, kind in _NAMING.get((method, path[1:].partition("/")[0]), ()):
         if path.endswith(end) and path.startswith(prefix) and (found := route.path_regex.match(path[len(prefix) :])):
             return kind, found[1]

@@ -120,12 +120,13 @@ def route_of(exchange: AsgiExchange) -> str:
 def _found(request: RequestHead) -> tuple[str, str]:
     if not request.method:
         return MALFORMED, ""
-    path, _, query = request.target.partition(b"?")
+    raw_path, _, query = request.target.partition(b"?")
+    path = raw_path.decode("ascii")
     try:
-        _, plain = split_path(urllib.parse.unquote(path.decode("ascii")))
+        _, path = split_path(urllib.parse.unquote(path) if "%" in path else path)
     except BadRequest:
         return OTHER, ""
-    kind, name = kind_of(request.method.decode("ascii"), plain, query)
+    kind, name = kind_of(request.method.decode("ascii"), path, query)
     return kind or OTHER, name
 
 
