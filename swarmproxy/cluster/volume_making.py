@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from swarmproxy.cluster.asking import ask, refusal
+from swarmproxy.cluster.asking import ask, refusal, version_for
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.fanout import on_all
 from swarmproxy.cluster.participants import taking_part
 from swarmproxy.cluster.projects import PROJECT, home_of
 from swarmproxy.cluster.settled import reread
 from swarmproxy.engine.engine import Engine
-from swarmproxy.errors import EngineError, NoSwarm, SwarmError
+from swarmproxy.errors import EngineError, NotSupported, SwarmError
 from swarmproxy.model.apiversion import Version
 from swarmproxy.model.node import Node
 from swarmproxy.model.spec import ContainerSpec
@@ -25,6 +25,7 @@ from swarmproxy.model.volume_spec import VolumeSpec
 
 CREATE_TIMEOUT_S = 60.0
 CREATE_PATH = "/volumes/create"
+CLUSTER_VOLUMES: Version = (1, 42)
 
 _plugins = msgspec.json.Decoder(dict[str, list[str] | None] | None)
 _members = msgspec.json.Decoder(dict[str, Any])
@@ -44,13 +45,13 @@ class VolumeMaker:
         It is made on all healthy nodes, or on those of `nodes`, of `node/name`, and that satisfy the constraints and
         whitelists in its labels. One of a compose project that says nothing of nodes is made on one, where the project
         is: on all of them, the project would find an empty one once it comes up on another. One whose driver serves
-        all nodes alike is made once. When this returns the state is
-        that after the create. Raises BadRequest, NoNodeFits, NotFound and Unavailable for a node, NoSwarm for a
-        cluster volume, and the engines' refusals, each named.
+        all nodes alike is made once, and a cluster volume by the leader of the swarm. When this returns the state is
+        that after the create. Raises BadRequest, NoNodeFits, NotFound and Unavailable for a node, for a cluster volume
+        as `Swarms.ask_manager`, and the engines' refusals, each named.
         """
         spec = VolumeSpec.parse(body)
         if spec.of_swarm:
-            raise NoSwarm("a cluster volume needs swarm mode, which these nodes are not asked to take part in")
+            return await self._of_swarm(spec, version)
         node, name = self._split(spec.name)
         sent = spec.body(name or self.new_name())
         engines = self._able(spec, [*nodes, node] if node else nodes)
@@ -76,6 +77,23 @@ class VolumeMaker:
             raise EngineError(error.status, text) if isinstance(error, EngineError) else SwarmError(text)
         made = outcome.done[0][1]
         return made | {"Name": spec.name or made.get("Name")}
+
+    async def _of_swarm(self, spec: VolumeSpec, version: Version) -> dict[str, Any]:
+        """Have the swarm make a cluster volume, which all its managers list.
+
+        Raises as `Swarms.ask_manager`, and NotSupported.
+        """
+        swarms = self.cluster.swarms
+        leader = swarms.managers()[0]
+        if version_for(leader, version) < CLUSTER_VOLUMES:  # it would ignore what makes it one
+            raise NotSupported(
+                f"cluster volumes need API 1.42 of the client and of {leader.name}, which leads the swarm"
+            )
+        answer = await swarms.ask_manager(version, "POST", CREATE_PATH, body=spec.raw, timeout_s=CREATE_TIMEOUT_S)
+        if answer.status >= 400:
+            raise refusal(answer, CREATE_PATH)
+        await on_all(swarms.managers(), lambda engine: reread(engine, "volumes"), timeout_s=CREATE_TIMEOUT_S)
+        return _members.decode(answer.body)
 
     def _home(self, spec: VolumeSpec, among: Sequence[Engine]) -> Engine:
         """Return the node of the project, or the best one if it has none yet. Raises NoNodeFits."""

@@ -31,10 +31,16 @@ class Ground:
     """What stands on one engine before its requests are made; every name has the engine's in it."""
 
     node: str
-    network_id: str = ""
-    exec_id: str = ""
+    address: str = ""  # the engine's
     archive: bytes = b""  # an image, as `docker load` takes it
-    made: dict[str, Any] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)  # what was answered
+
+    def kept(self, what: str, *members: str) -> Any:
+        """Return a member of what was answered, `None` where that was something else."""
+        found: Any = self.made
+        for member in (what, *members):
+            found = found.get(member) if isinstance(found, dict) else None
+        return found
 
     def name(self, what: str) -> str:
         """Return the name of an object of this engine."""
@@ -48,7 +54,7 @@ class Call:
     target: str
     body: bytes | None = None
     headers: Headers = field(default_factory=dict)
-    keep: str = ""  # put this member of the answer into the ground, under its name in lower case
+    keep: str = ""  # put the answer, or the first item of a list, into the ground under this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Route:
     unknown: bool = False  # `page not found` is the right answer
 
 
-def _json(target: str, body: Any = None, **headers: str) -> Call:
+def json_call(target: str, body: Any = None, **headers: str) -> Call:
     """Return a call with a JSON body."""
     return Call(target, json.dumps(body or {}).encode(), {"Content-Type": "application/json", **headers})
 
@@ -122,7 +128,7 @@ def _swarm(kind: str, id_: str = "{id}", *, created: bool = True, updated: bool 
 
 def _swarm_row(method: str, path: str, since: str) -> Route:
     target = path.replace("{id}", "x") + ("?version=1" if path.endswith("/update") else "")
-    return Route(method, path, since, SWARM, lambda _: _json(target) if method == "POST" else Call(target))
+    return Route(method, path, since, SWARM, lambda _: json_call(target) if method == "POST" else Call(target))
 
 
 def _plain(method: str, path: str, since: str, handling: str, target: str = "", **options: Any) -> Route:
@@ -131,7 +137,7 @@ def _plain(method: str, path: str, since: str, handling: str, target: str = "", 
     def request(ground: Ground) -> Call:
         filled = (target or path).replace("{node}", ground.node)
         if "json" in options:
-            return _json(filled, options["json"])
+            return json_call(filled, options["json"])
         return Call(filled, options.get("body"), options.get("headers", {}))
 
     return Route(method, path, since, handling, request, options.get("unknown", False))
@@ -155,7 +161,7 @@ CONTAINERS = [
         "/containers/create",
         "1.24",
         PLACED,
-        lambda g: _json(
+        lambda g: json_call(
             f"/containers/create?name={g.name('new')}",
             {"Image": "busybox", "Env": [f"constraint:node=={g.node}"], "Labels": {"matrix": g.node}},
         ),
@@ -183,24 +189,26 @@ CONTAINERS = [
             f"/containers/{g.name('run')}/exec",
             json.dumps({"Cmd": ["sleep", "1d"], "Tty": True}).encode(),
             {"Content-Type": "application/json"},
-            keep="Id",
+            keep="exec",
         ),
     ),
-    Route("GET", "/exec/{id}/json", "1.24", OWNER, lambda g: Call(f"/exec/{g.made.get('Id')}/json")),
+    Route("GET", "/exec/{id}/json", "1.24", OWNER, lambda g: Call(f"/exec/{g.kept('exec', 'Id')}/json")),
     Route(
         "POST",
         "/exec/{id}/start",
         "1.24",
         OWNER,
-        lambda g: _json(f"/exec/{g.made.get('Id')}/start", {"Detach": True, "Tty": True}),
+        lambda g: json_call(f"/exec/{g.kept('exec', 'Id')}/start", {"Detach": True, "Tty": True}),
     ),
-    Route("POST", "/exec/{id}/resize", "1.24", OWNER, lambda g: Call(f"/exec/{g.made.get('Id')}/resize?h=30&w=100")),
+    Route(
+        "POST", "/exec/{id}/resize", "1.24", OWNER, lambda g: Call(f"/exec/{g.kept('exec', 'Id')}/resize?h=30&w=100")
+    ),
     Route(
         "POST",
         "/containers/{id}/update",
         "1.24",
         OWNER,
-        lambda g: _json(f"/containers/{g.name('run')}/update", {"CpuShares": 512}),
+        lambda g: json_call(f"/containers/{g.name('run')}/update", {"CpuShares": 512}),
     ),
     Route(
         "POST",
@@ -214,7 +222,7 @@ CONTAINERS = [
         "/commit",
         "1.24",
         OWNER,
-        lambda g: _json(f"/commit?container={g.name('run')}&repo={g.name('committed')}&pause=0"),
+        lambda g: json_call(f"/commit?container={g.name('run')}&repo={g.name('committed')}&pause=0"),
     ),
     _container("POST", "/pause"),
     _container("POST", "/unpause"),
@@ -276,7 +284,7 @@ NETWORKS = [
         "/networks/create",
         "1.24",
         PLACED,
-        lambda g: _json(
+        lambda g: json_call(
             "/networks/create",
             {"Name": f"{g.node}/{g.name('fresh')}", "Driver": "bridge", "Labels": {"matrix": g.node}},
         ),
@@ -287,14 +295,14 @@ NETWORKS = [
         "/networks/{id}/connect",
         "1.24",
         OWNER,
-        lambda g: _json(f"/networks/{g.node}/{g.name('net')}/connect", {"Container": g.name("base")}),
+        lambda g: json_call(f"/networks/{g.node}/{g.name('net')}/connect", {"Container": g.name("base")}),
     ),
     Route(
         "POST",
         "/networks/{id}/disconnect",
         "1.24",
         OWNER,
-        lambda g: _json(f"/networks/{g.node}/{g.name('net')}/disconnect", {"Container": g.name("base")}),
+        lambda g: json_call(f"/networks/{g.node}/{g.name('net')}/disconnect", {"Container": g.name("base")}),
     ),
     Route("DELETE", "/networks/{id}", "1.24", OWNER, lambda g: Call(f"/networks/{g.node}/{g.name('net')}")),
     Route("POST", "/networks/prune", "1.25", ALL, lambda g: Call(f"/networks/prune?filters={_labelled(g)}")),
@@ -307,13 +315,17 @@ VOLUMES = [
         "/volumes/create",
         "1.24",
         ALL,
-        lambda g: _json(
+        lambda g: json_call(
             "/volumes/create", {"Name": f"{g.node}/{g.name('fresh')}", "Driver": "local", "Labels": {"matrix": g.node}}
         ),
     ),
     Route("GET", "/volumes/{name}", "1.24", OWNER, lambda g: Call(f"/volumes/{g.node}/{g.name('vol')}")),
     Route(
-        "PUT", "/volumes/{name}", "1.42", SWARM, lambda g: _json(f"/volumes/{g.name('vol')}?version=1", {"Spec": {}})
+        "PUT",
+        "/volumes/{name}",
+        "1.42",
+        SWARM,
+        lambda g: json_call(f"/volumes/{g.name('vol')}?version=1", {"Spec": {}}),
     ),
     Route("DELETE", "/volumes/{name}", "1.24", OWNER, lambda g: Call(f"/volumes/{g.node}/{g.name('vol')}")),
     Route("POST", "/volumes/prune", "1.25", ALL, lambda g: Call(f"/volumes/prune?filters={_labelled(g)}")),
