@@ -5,7 +5,7 @@ Who leads, what the tasks of services reserve, and whether nodes take tasks. It 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import cast, get_args
@@ -98,7 +98,19 @@ class SwarmKeeping:
             except SwarmError:
                 self._are_services_known = False
                 raise
+        await self._read_new_root(nodes)
         await self._agree(nodes)
+
+    async def _read_new_root(self, nodes: Sequence[SwarmNode]) -> None:
+        """Read the managers once all nodes that are up trust another root than they told of.
+
+        No event tells of the end of `docker swarm ca --rotate`, and clients take from info which root is right.
+        """
+        roots = {node.described.tls.trust_root for node in nodes if node.status.state == "ready"} - {""}
+        managers = self._cluster.swarms.the_one().managers
+        told = {part.trust_root for engine in managers if (part := part_of(engine)) is not None} - {""}
+        if roots and told - roots:
+            await read_anew([engine for engine in managers if engine.state is State.HEALTHY])
 
     async def _read_doubtful(self) -> None:
         """Read the engines of nodes that have changed: now, and once more when what was to come of it has come."""

@@ -97,8 +97,13 @@ class _RemoteManager(msgspec.Struct):
     NodeID: str | None = None
 
 
+class _TlsInfo(msgspec.Struct):
+    TrustRoot: str | None = None
+
+
 class _SwarmCluster(msgspec.Struct):
     ID: str | None = None
+    TLSInfo: _TlsInfo | None = None
 
 
 class _Swarm(msgspec.Struct):
@@ -116,11 +121,13 @@ def _swarm_part(said: _Swarm, info: bytes) -> SwarmPart | None:
     if said.LocalNodeState != ACTIVE or not said.NodeID:
         return None
     managers = said.RemoteManagers or ()
+    cluster = said.Cluster or _SwarmCluster()
     return SwarmPart(
         node_id=said.NodeID,
         is_manager=bool(said.ControlAvailable),
         managers=frozenset(each.NodeID for each in managers if each.NodeID),
-        cluster_id=(said.Cluster.ID if said.Cluster is not None else None) or "",
+        cluster_id=cluster.ID or "",
+        trust_root=(cluster.TLSInfo.TrustRoot if cluster.TLSInfo is not None else None) or "",
         address=said.NodeAddr or "",
         error=said.Error or "",
         info=info,

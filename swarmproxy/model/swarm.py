@@ -44,6 +44,7 @@ class SwarmPart:
     is_manager: bool = False
     managers: frozenset[str] = frozenset()  # node IDs; whoever shares one is in the same swarm
     cluster_id: str = ""  # only managers know it
+    trust_root: str = field(default="", repr=False)  # the certificate that the nodes' are signed by; likewise
     address: str = ""  # where the others of the swarm reach it
     error: str = ""  # why a manager cannot say more: there is no leader
     info: bytes = field(default=b"{}", repr=False)  # the `Swarm` of its /info, as it came

@@ -7,8 +7,13 @@ from typing import Any
 import msgspec
 
 
+class _Tls(msgspec.Struct, frozen=True):
+    trust_root: str = msgspec.field(name="TrustRoot", default="")
+
+
 class _Described(msgspec.Struct, frozen=True):
     name: str = msgspec.field(name="Hostname", default="")
+    tls: _Tls = msgspec.field(name="TLSInfo", default=_Tls())
 
 
 class _Status(msgspec.Struct, frozen=True):

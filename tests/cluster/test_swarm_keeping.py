@@ -39,6 +39,12 @@ class ManagerDaemon(ImageDaemon):
         node = {"ID": "n1", "Version": {"Index": 7}, "Spec": {"Role": "manager", "Availability": availability}}
         self.answers["/nodes"] = 200, json.dumps([node | {"ManagerStatus": {"Leader": True}}]).encode()
 
+    def say_root(self, root: str) -> None:
+        tls = {"TLSInfo": {"TrustRoot": root}}
+        self.info_fields["Swarm"] = {**self.info_fields["Swarm"], "Cluster": {"ID": "c1", **tls}}
+        node = {"ID": "n1", "Spec": {"Role": "manager"}, "Status": {"State": "ready"}, "Description": tls}
+        self.answers["/nodes"] = 200, json.dumps([node | {"ManagerStatus": {"Leader": True}}]).encode()
+
     def say_services(self, *, reserved_mib: int) -> None:
         fpga = {"DiscreteResourceSpec": {"Kind": "fpga", "Value": 2}}
         reserved = {"MemoryBytes": reserved_mib * MIB, "NanoCPUs": 10**9, "GenericResources": [fpga]}
@@ -136,6 +142,21 @@ async def test_member_is_read_again() -> None:
         daemon.info_fields["Swarm"] = {**daemon.info_fields["Swarm"], "ControlAvailable": False}
         daemon.emit("node", "update", "n1", {"name": "node-1", "role.new": "worker"}, scope="swarm")
         await eventually(lambda: not cluster.swarms.all()[0].managers)
+
+
+async def test_new_root() -> None:
+    """Once the nodes trust another root than their managers told of, these are read again: info has to say which."""
+    daemon = ManagerDaemon()
+    daemon.say_root("old")
+    async with kept(daemon) as (cluster, _):
+
+        def told() -> str:
+            return str(json.loads(cluster.swarms.info())["Cluster"]["TLSInfo"]["TrustRoot"])
+
+        assert told() == "old"
+        daemon.say_root("new")
+        daemon.emit("node", "update", "n1", {"name": "node-1"}, scope="swarm")
+        await eventually(lambda: told() == "new")
 
 
 @pytest.mark.parametrize(

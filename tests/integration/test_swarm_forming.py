@@ -89,10 +89,12 @@ def test_forming(group: tuple[Group, Fleet], start_manager: StartManager) -> Non
     three = dict.fromkeys(("form-1", "form-2", "form-3"), "manager")
     replica.wait_until(lambda: roles(first) == three, "three managers")
 
+    # Managers are locked from now on, and the root of trust is another one: so are the tokens by which others join.
     swarm = first.get_json("/swarm")
-    spec = {**swarm["Spec"], "EncryptionConfig": {"AutoLockManagers": True}}
-    assert post(replica, f"/swarm/update?version={swarm['Version']['Index']}", **spec)[0] == 200
-    secrets.append(replica.get_json("/swarm/unlockkey")["UnlockKey"])
+    new = {"EncryptionConfig": {"AutoLockManagers": True}, "CAConfig": {**swarm["Spec"]["CAConfig"], "ForceRotate": 1}}
+    assert post(replica, f"/swarm/update?version={swarm['Version']['Index']}", **swarm["Spec"] | new)[0] == 200
+    replica.wait_until(lambda: replica.get_json("/swarm")["TLSInfo"] != swarm["TLSInfo"], "another root")
+    secrets += [*first.get_json("/swarm")["JoinTokens"].values(), replica.get_json("/swarm/unlockkey")["UnlockKey"]]
 
     # What the swarm lists are members of another manager.
     place = f"swarm://{first.cable.ip}:2377,{third.cable.ip}"

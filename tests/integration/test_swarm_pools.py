@@ -142,8 +142,41 @@ def running(pool: Swarm) -> list[str]:
     return sorted(line.partition("/")[0] for line in listed if " Up " in line)
 
 
+def rotate(pool: Swarm) -> None:
+    """Have the swarm's root of trust replaced: all nodes get certificates of the new one, and no task notices."""
+    before, containers = pool("swarm", "ca"), set(pool("ps", "-q"))
+    pool("swarm", "ca", "--rotate")  # which waits
+    assert not pool.manager.get_json("/swarm")["RootRotationInProgress"]
+    root = pool("swarm", "ca")
+    assert root != before
+    pool.until(lambda: pool("node", "ls", "--format", "{{.TLSStatus}}") == ["Ready"] * 3, "all to have certificates")
+    assert [each.docker("swarm", "ca").lines for each in pool.engines if part(each) == "manager"] == [root] * 2
+    assert set(pool("ps", "-q")) == containers
+
+
+def join_anew(pool: Swarm, engine: Engine) -> None:
+    """Have a worker leave, and come back by the token that there is now."""
+    engine.docker("swarm", "leave")
+    pool("node", "rm", "--force", engine.name)
+    [token] = pool("swarm", "join-token", "-q", "worker")
+    engine.docker("swarm", "join", "--token", token, f"{pool.engines[0].cable.ip}:2377")
+    ready = ("node", "ls", "--format", "{{.Status}} {{.TLSStatus}}")
+    pool.until(lambda: pool(*ready) == ["Ready Ready"] * 3, "it to be there")
+
+
+def lock(pool: Swarm, engine: Engine) -> None:
+    """Have managers lock what they keep: one that starts again waits for the key, and gets it."""
+    pool("swarm", "update", "--autolock=true")
+    [key] = pool("swarm", "unlock-key", "-q")
+    engine.stop()
+    engine.poweron().wait()
+    pool.until(lambda: part(engine) == "locked", "it to wait for the key")
+    pool.until(lambda: pool.manager.docker("swarm", "unlock", stdin=key, check=False).code == 0, "it to get the key")
+    pool.until(lambda: part(engine) == "manager", "it to manage again")
+
+
 def test_from_init_to_leave(pool: Swarm, tmp_path: Path) -> None:
-    """A pool of one version becomes a swarm, bears a stack, loses a worker and the tasks there, and is taken apart."""
+    """A pool of one version becomes a swarm, bears a stack and a new root, loses a worker, and is taken apart."""
     form(pool)
     first, second, third = pool.engines
     pool("swarm", "update", "--dispatcher-heartbeat", "1s")
@@ -154,6 +187,8 @@ def test_from_init_to_leave(pool: Swarm, tmp_path: Path) -> None:
 
     deploy(pool, tmp_path, 1)
     reach(pool)
+    rotate(pool)
+    join_anew(pool, third)
     deploy(pool, tmp_path, 2)
     state = ("service", "inspect", "--format", "{{.UpdateStatus.State}}", "shop_web")
     pool.until(lambda: pool(*state) == ["completed"], "the rolling update")
@@ -182,6 +217,9 @@ def test_from_init_to_leave(pool: Swarm, tmp_path: Path) -> None:
     pool.until(lambda: len(running(pool)) == 4, "no task twice")
     pool("stack", "rm", "shop")
     pool.until(lambda: not pool("ps", "-q"), "an empty pool")
+    pool("node", "promote", third.name)
+    pool.until(lambda: part(third) == "manager", "a third manager")
+    lock(pool, second)
     pool("swarm", "leave", "--force")
     assert list(map(part, pool.engines)) == ["inactive"] * 3
     pool.until(lambda: not pool("network", "ls", "--filter", "driver=overlay", "-q"), "none of its networks")
