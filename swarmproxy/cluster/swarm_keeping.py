@@ -14,7 +14,7 @@ from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.operators import Agreement, Availability, NodeRecord
 from swarmproxy.cluster.swarm_control import change_node, list_nodes, list_reservations, read_anew
-from swarmproxy.cluster.swarms import part_of
+from swarmproxy.cluster.swarms import Leaderless, part_of
 from swarmproxy.engine.engine import Engine, State
 from swarmproxy.errors import NoSwarm, SwarmError
 from swarmproxy.model.event import Event
@@ -62,6 +62,8 @@ class SwarmKeeping:
             except SwarmError as error:
                 wait_s = RETRY_S
                 self._cluster.swarms.trouble("keeping", str(error))
+                if isinstance(error, Leaderless):
+                    await self._read_managers(has_leader=False)
             except Exception:  # a look that fails must not be the last one
                 wait_s = RETRY_S
                 log.exception("a look at the swarm failed")
@@ -90,6 +92,7 @@ class SwarmKeeping:
         if not swarms.the_one().managers:
             return  # nobody here knows more
         nodes = await list_nodes(swarms)
+        await self._read_managers(has_leader=True)
         swarms.learn_leader(next((node.id for node in nodes if node.manager is not None and node.manager.leads), ""))
         if not self._are_services_known:
             self._are_services_known = True  # what happens meanwhile makes it false again
@@ -100,6 +103,16 @@ class SwarmKeeping:
                 raise
         await self._read_new_root(nodes)
         await self._agree(nodes)
+
+    async def _read_managers(self, *, has_leader: bool) -> None:
+        """Read the managers that told otherwise of whether there is a leader: info shows what they say of that."""
+        managers = [
+            engine
+            for engine in self._cluster.healthy()
+            if (part := part_of(engine)) is not None and part.is_manager and bool(part.error) is has_leader
+        ]
+        if managers:
+            await read_anew(managers)
 
     async def _read_new_root(self, nodes: Sequence[SwarmNode]) -> None:
         """Read the managers once all nodes that are up trust another root than they told of.

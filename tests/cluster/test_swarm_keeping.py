@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from swarmproxy.cluster.bookkeeping import Bookkeeping
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.operators import Agreement, Availability, NodeBook, NodeRecord
 from swarmproxy.cluster.swarm_keeping import SwarmKeeping, merged
+from swarmproxy.cluster.swarms import NO_LEADER
 from swarmproxy.model.labels import SERVICE_ID, TASK
 from tests.cluster.image_daemon import ImageDaemon, clustered, engine_of
 from tests.engine.harness import eventually
@@ -157,6 +159,24 @@ async def test_new_root() -> None:
         daemon.say_root("new")
         daemon.emit("node", "update", "n1", {"name": "node-1"}, scope="swarm")
         await eventually(lambda: told() == "new")
+
+
+async def test_no_leader() -> None:
+    """Info says that a swarm has no leader, as its managers do, and that it has one again."""
+    daemon = ManagerDaemon()
+    others = [{"NodeID": node, "Addr": ""} for node in ("n1", "n2", "n3")]  # that do not answer: nobody is waited for
+    nodes, before = daemon.answers["/nodes"], {**daemon.info_fields["Swarm"], "RemoteManagers": others}
+    daemon.info_fields["Swarm"] = before
+    async with kept(daemon) as (cluster, _):
+
+        def says(error: str) -> bool:
+            return bool(json.loads(cluster.swarms.info()).get("Error", "") == error)
+
+        for error in (NO_LEADER, ""):
+            daemon.answers["/nodes"] = (500, json.dumps({"message": NO_LEADER}).encode()) if error else nodes
+            daemon.info_fields["Swarm"] = {**before, "Error": error}
+            daemon.emit("node", "update", "n1", {"name": "node-1"}, scope="swarm")
+            await eventually(partial(says, error))
 
 
 @pytest.mark.parametrize(
