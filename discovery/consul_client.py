@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partialmethod
 from typing import Any
 
 import consul.base
@@ -245,51 +246,21 @@ class _Http(consul.base.HTTPClient):  # type: ignore[misc]
         method: str,
         decode: _Decode,
         path: str,
-        params: _Params | None,
-        headers: Mapping[str, str] | None,
-        data: str | bytes | None = None,
+        params: _Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: str | bytes = b"",
     ) -> Any:
         target = self.uri(path, params).removeprefix(self.base_uri)
-        body = data.encode() if isinstance(data, str) else data or b""
+        body = data.encode() if isinstance(data, str) else data
         answer = await self._connection.ask(method, target, headers or {}, body)
         # A long list is decoded as it is; what consul says of a failure is shown.
         said = answer.body if answer.status == 200 else answer.body.decode(errors="replace")
         return decode(consul.base.Response(answer.status, answer.headers, said))
 
-    def get(
-        self, callback: _Decode, path: str, params: _Params | None = None, headers: Mapping[str, str] | None = None
-    ) -> Awaitable[Any]:
-        return self._send("GET", callback, path, params, headers)
-
-    def put(
-        self,
-        callback: _Decode,
-        path: str,
-        params: _Params | None = None,
-        data: str | bytes = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> Awaitable[Any]:
-        return self._send("PUT", callback, path, params, headers, data)
-
-    def delete(
-        self,
-        callback: _Decode,
-        path: str,
-        params: _Params | None = None,
-        data: str | bytes = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> Awaitable[Any]:
-        return self._send("DELETE", callback, path, params, headers, data)
-
-    def post(
-        self,
-        callback: _Decode,
-        path: str,
-        params: _Params | None = None,
-        data: str = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> Awaitable[Any]:
-        return self._send("POST", callback, path, params, headers, data)
+    get = partialmethod(_send, "GET")
+    put = partialmethod(_send, "PUT")
+    delete = partialmethod(_send, "DELETE")
+    post = partialmethod(_send, "POST")
 
     def close(self) -> None:
         self._connection.close()

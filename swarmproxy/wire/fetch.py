@@ -11,7 +11,7 @@ from swarmproxy.wire.answer import AnswerReader
 from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import AnswerHead
 from swarmproxy.wire.pool import EngineConnection, Pool
-from swarmproxy.wire.whole import MAX_BODY_BYTES, Reading, connect
+from swarmproxy.wire.whole import MAX_BODY_BYTES, Reading, connect, deadline, with_head
 
 Body = bytes | AsyncIterable[bytes]
 
@@ -44,6 +44,7 @@ class Streaming(AnswerReader):
         "_write_waiter",
         "body_sent",
     )
+    is_late = False  # whoever waits has a deadline of its own
 
     def __init__(self, connection: EngineConnection, method: str, *, max_held: int = _READ_AHEAD_BYTES) -> None:
         super().__init__(connection, method=method.encode(), decode=True)
@@ -223,7 +224,7 @@ async def stream(
         async with asyncio.TaskGroup() as tasks:
             sender = tasks.create_task(answer.send_body(body, chunked=chunked), name=f"body to {pool.address}")
             try:
-                async with _deadline(pool, timeout_s):
+                async with deadline(pool, timeout_s):
                     await answer.wait_for_head()
                 yield answer
             finally:
@@ -277,16 +278,6 @@ async def fetch(
         fresh = True
 
 
-@asynccontextmanager
-async def _deadline(pool: Pool, timeout_s: float | None) -> AsyncGenerator[None, None]:
-    """Raise EngineUnreachable if the block takes longer than `timeout_s`."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            yield
-    except TimeoutError as error:
-        raise EngineUnreachable(f"engine {pool.address} did not answer within {timeout_s:g} s") from error
-
-
 async def _ask(
     pool: Pool,
     method: str,
@@ -296,21 +287,11 @@ async def _ask(
     timeout_s: float | None,
 ) -> Streaming:
     """Send a request with its whole body, twice if allowed; return the answer once its head is there."""
-    async with _deadline(pool, timeout_s):
-        fresh = False
-        while True:
-            answer = await _begin(pool, method, target, headers, body, fresh=fresh)
-            try:
-                await answer.wait_for_head()
-            except EngineUnreachable:
-                if fresh or not answer.connection.reused or answer.began or method not in _CAN_BE_SENT_AGAIN:
-                    raise
-                fresh = True
-            except BaseException:
-                answer.end()
-                raise
-            else:
-                return answer
+    async with deadline(pool, timeout_s):
+        return await with_head(
+            lambda fresh: _begin(pool, method, target, headers, body, fresh=fresh),
+            repeatable=method in _CAN_BE_SENT_AGAIN,
+        )
 
 
 async def _begin(
@@ -324,12 +305,8 @@ async def _begin(
     timeout_s: float | None = None,
 ) -> Streaming:
     """Write the request to a connection; with `body` None the body follows."""
-    connection = None
-    if not fresh:
-        connection = pool.take_idle(only_once=method not in _CAN_BE_SENT_AGAIN)
-    if connection is None:
-        async with _deadline(pool, timeout_s):
-            connection = await pool.acquire(fresh=True)
+    only_once = method not in _CAN_BE_SENT_AGAIN
+    connection = await connect(pool, timeout_s=timeout_s, fresh=fresh, only_once=only_once)
     answer = Streaming(connection, method)
     answer.body_sent = body is not None
     connection.transport.write(request_bytes(pool, method, target, headers, body))

@@ -8,7 +8,7 @@ from swarmproxy.wire.answer import AnswerReader
 from swarmproxy.wire.framing import Piece
 from swarmproxy.wire.head import AnswerHead
 from swarmproxy.wire.pool import EngineConnection, Pool
-from swarmproxy.wire.whole import connect
+from swarmproxy.wire.whole import connect, with_head
 
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -31,6 +31,7 @@ class Lines(AnswerReader):
         "_rest",
         "_timeout_s",
         "_waiter",
+        "is_late",
         "is_over",
         "refusal",
     )
@@ -53,6 +54,7 @@ class Lines(AnswerReader):
         self._rest = b""
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self.is_late = False
         self.is_over = False
         self.refusal = b""
         connection.expect(timeout_s)
@@ -133,6 +135,7 @@ class Lines(AnswerReader):
 
     def overdue(self) -> None:
         """Give up: the head did not come."""
+        self.is_late = True
         address = self.connection.address
         self._give_up(EngineUnreachable(f"engine {address} did not answer within {self._timeout_s:g} s"))
 
@@ -167,22 +170,14 @@ async def lines(
 
     `timeout_s` counts until then. Raises EngineUnreachable.
     """
-    fresh = False
-    while True:
+
+    async def begin(fresh: bool) -> Lines:
         connection = await connect(pool, timeout_s=timeout_s, fresh=fresh)
         answer = Lines(connection, timeout_s=timeout_s, on_line=on_line, on_bytes=on_bytes, again=again)
         connection.transport.write(_request(target, pool.host_header))
-        try:
-            await answer.wait_for_head()
-        except EngineUnreachable:
-            if fresh or not connection.reused or answer.began:
-                raise
-            fresh = True
-        except BaseException:
-            answer.end()
-            raise
-        else:
-            return answer
+        return answer
+
+    return await with_head(begin)
 
 
 def _request(target: str, host_header: bytes) -> bytes:

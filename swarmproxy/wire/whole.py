@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from swarmproxy.errors import EngineUnreachable, ProtocolViolation
 from swarmproxy.wire.answer import MAX_HEAD_BYTES
@@ -14,6 +16,7 @@ from swarmproxy.wire.pool import EngineConnection, EngineSide, Pool
 MAX_BODY_BYTES = 256 * 1024 * 1024
 _END_OF_HEAD = b"\r\n\r\n"
 _NOTHING = Counted(0)
+AnyBegun = TypeVar("AnyBegun", bound="Begun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,15 +300,66 @@ class Pipeline:
         return reading
 
 
-async def connect(pool: Pool, *, timeout_s: float, fresh: bool = False, only_once: bool = False) -> EngineConnection:
+async def connect(
+    pool: Pool, *, timeout_s: float | None, fresh: bool = False, only_once: bool = False
+) -> EngineConnection:
     """Return a connection, a new one if `fresh` or none waits.
 
     `only_once`: for a request that cannot be sent again. Raises EngineUnreachable.
     """
     if not fresh and (connection := pool.take_idle(only_once=only_once)) is not None:
         return connection
+    async with deadline(pool, timeout_s):
+        return await pool.acquire(fresh=True)
+
+
+@asynccontextmanager
+async def deadline(pool: Pool, timeout_s: float | None) -> AsyncGenerator[None, None]:
+    """Raise EngineUnreachable if the block takes longer than `timeout_s`."""
     try:
         async with asyncio.timeout(timeout_s):
-            return await pool.acquire(fresh=True)
+            yield
     except TimeoutError as error:
         raise EngineUnreachable(f"engine {pool.address} did not answer within {timeout_s:g} s") from error
+
+
+class Begun(Protocol):
+    """An answer that is being waited for."""
+
+    connection: EngineConnection
+
+    @property
+    def began(self) -> bool:
+        """Whether a byte of it came."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was given up because it took too long."""
+
+    async def wait_for_head(self) -> None:
+        """Return when its head is there. Raises EngineUnreachable."""
+
+    def end(self) -> None:
+        """Give it up."""
+
+
+async def with_head(begin: Callable[[bool], Awaitable[AnyBegun]], *, repeatable: bool = True) -> AnyBegun:
+    """Return what `begin` has begun, once its head is there.
+
+    If that meets a pooled connection which the engine closes at this moment, it is begun once more, if `repeatable`:
+    `begin(True)` takes a new connection. Raises EngineUnreachable.
+    """
+    fresh = False
+    while True:
+        answer = await begin(fresh)
+        try:
+            await answer.wait_for_head()
+        except EngineUnreachable:
+            if fresh or not repeatable or not answer.connection.reused or answer.began or answer.is_late:
+                raise
+            fresh = True
+        except BaseException:
+            answer.end()
+            raise
+        else:
+            return answer

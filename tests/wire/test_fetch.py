@@ -12,6 +12,7 @@ from swarmproxy.errors import EngineUnreachable
 from swarmproxy.wire.address import Address
 from swarmproxy.wire.fetch import Answer, fetch, stream
 from swarmproxy.wire.idle import Idle
+from swarmproxy.wire.lines import Lines, lines
 from swarmproxy.wire.pool import Pool
 from swarmproxy.wire.transport import PoolTransport
 from tests.wire.conftest import Proxy, Start
@@ -51,6 +52,30 @@ async def test_fetch_framings(proxy: Proxy, answer: bytes) -> None:
 
     proxy.engine.script = script
     assert (await fetch(proxy.pool, "GET", "/", timeout_s=GUARD_S)).body == b"abcdef"
+
+
+async def test_lines_on_a_connection_that_waited(proxy: Proxy) -> None:
+    """Lines are asked for once more if the engine closes the connection meanwhile, but not if it is too late."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+        if proxy.engine.connections == 1:
+            peer.close()
+        else:
+            await peer.rest()
+
+    async def ask(timeout_s: float) -> Lines:
+        return await lines(proxy.pool, "/events", timeout_s=timeout_s, on_line=lambda _: None, on_bytes=lambda: None)
+
+    proxy.engine.script = script
+    await fetch(proxy.pool, "GET", "/", timeout_s=GUARD_S)
+    await (await ask(GUARD_S)).wait_for_end()
+    assert proxy.engine.connections == 2
+    with pytest.raises(EngineUnreachable, match=r"did not answer within 0\.2 s"):
+        await ask(0.2)
+    assert proxy.engine.connections == 2
 
 
 async def test_fetch_has_one_deadline(proxy: Proxy) -> None:
