@@ -4,7 +4,7 @@ import re
 
 from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint, every_way, one_way
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, wait_until
 
 COUNT = "i=0; while [ $i -lt 5 ]; do echo line $i; i=$((i+1)); done"
 
@@ -31,7 +31,10 @@ def test_logs_followed(docker: Docker) -> None:
 
 def test_logs(docker: Docker) -> None:
     """Output and errors stay apart; `--tail`, `--since`, `--until` and `-t` choose and dress the lines."""
-    docker("run", "--name", "aa", "busybox", "sh", "-c", f"{COUNT}; sleep 0.2; echo wrong >&2")
+    docker.start("aa", command=("sh", "-c", f"{COUNT}; until [ -e /go ]; do sleep 0.1; done; echo wrong >&2"))
+    wait_until(lambda: len(docker("logs", "aa").lines) == 5, "the output")  # an engine reads the two side by side
+    docker("exec", "aa", "touch", "/go")
+    docker("wait", "aa")
     done = docker("logs", "aa")
     assert done.lines == [f"line {number}" for number in range(5)]
     assert done.stderr == "wrong\n"

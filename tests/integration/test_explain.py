@@ -61,7 +61,7 @@ def test_why_not(docker: Docker) -> None:
 def test_node_down(start_engines: StartEngines, start_manager: StartManager) -> None:
     """A node that does not answer is counted as one that is unhealthy."""
     engines = start_engines(2)
-    manager = start_manager(engines, arguments=["--engine-failure-retry", "1", "--engine-refresh-min-interval", "1s"])
+    manager = start_manager(engines, arguments=["--engine-refresh-min-interval", "1s"])
     engines[0].crash()
     manager.wait_until(lambda: manager.states().count("Healthy") == 1, "the loss to be noticed")
     code, said = explain(manager, "-m", "1000g", "busybox")

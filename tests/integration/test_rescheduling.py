@@ -12,7 +12,7 @@ from tests.integration.test_sdk_events import reading
 from tests.waiting import wait_until
 
 POLICY = "reschedule:on-node-failure"
-SOON = ("--cluster-opt", "swarm.reschedule-after=1s", "--engine-failure-retry", "1")
+SOON = ("--cluster-opt", "swarm.reschedule-after=1s")
 
 
 def run(

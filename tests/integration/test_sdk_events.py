@@ -81,7 +81,9 @@ def test_filters(front: Manager, sdk: docker.DockerClient) -> None:
     ):
         for name, color in (("other", "blue"), ("wanted", "red")):
             sleeper(sdk, name, labels={"color": color}).remove(force=True)
-        wait_until(lambda: "die" in narrow.actions() and "destroy" in red.actions(), "the last event")
+        wait_until(
+            lambda: "die" in narrow.actions() and "destroy" in red.actions() and networks.events, "the last event"
+        )
         assert narrow.actions() == ["start", "die"]
         assert red.actions() == LIFE
         assert {event["Type"] for event in networks.events} == {"network"}
@@ -113,7 +115,7 @@ def test_past_and_live(front: Manager, sdk: docker.DockerClient) -> None:
 
 def test_future(sdk: docker.DockerClient) -> None:
     """A stream until a moment to come tells what happens until then, and ends."""
-    stream = sdk.events(decode=True, until=time.time() + 1.5, filters={"type": "container"})
+    stream = sdk.events(decode=True, until=time.time() + 6, filters={"type": "container"})
     container = sleeper(sdk, "one")
     actions = [event["Action"] for event in stream]
     assert actions[:2] == ["create", "start"]
