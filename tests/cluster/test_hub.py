@@ -12,7 +12,7 @@ from swarmproxy.model.event import Event, EventQuery, Origin
 
 NODE = Origin(id="ID|127.0.0.1:2375", name="node-1", address="127.0.0.1:2375", ip="127.0.0.1")
 ALL = EventQuery()
-HANG_S = 10.0
+HANG_S = 40.0
 
 
 def event(number: int, action: str = "start") -> Event:

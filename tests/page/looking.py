@@ -33,6 +33,9 @@ while (walker.nextNode()) {
 return [looked, faint];
 """
 
+STILL = "return document.getAnimations().every(each => each.effect.getComputedTiming().iterations === Infinity)"
+"""Whether nothing is on its way to what it is to look like."""
+
 SLIPS = """
 const slips = [];
 const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
@@ -75,6 +78,7 @@ return [document.activeElement.tagName, document.activeElement.textContent.trim(
 
 def faint_texts(browser: Browser) -> list[str]:
     """Return the texts that stand out too little from their ground; fails if there was nothing to look at."""
+    browser.wait(lambda: browser.run(STILL), "a page that stands still")
     looked, faint = browser.run(FAINT)
     assert looked > 20
     return list(faint)

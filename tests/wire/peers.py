@@ -125,10 +125,16 @@ class Peer:
         return bytes(data)
 
     async def until(self, mark: bytes) -> bytes:
+        """Return what comes up to `mark`, and that; what came behind it is read next."""
         data = bytearray()
-        while not data.endswith(mark):
-            data += await self.exactly(1)
-        return bytes(data)
+        while mark not in data:
+            block = await self.some()
+            if not block:
+                raise EOFError(f"ended after {bytes(data)!r}")
+            data += block
+        end = data.index(mark) + len(mark)
+        self._plain[:0] = data[end:]
+        return bytes(data[:end])
 
     async def head(self) -> bytes:
         return await self.until(b"\r\n\r\n")
