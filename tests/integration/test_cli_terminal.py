@@ -18,7 +18,7 @@ def test_shell(docker: Docker) -> None:
     with docker.terminal("run", "-it", "--rm", "busybox", "sh", rows=31, columns=97) as terminal:
         terminal.expect(PROMPT)
         terminal.type("echo $((6 * 7)); tty\n")
-        terminal.expect(r"echo \$\(\(6 \* 7\)\); tty\r\n42\r\n/dev/pts/0\r\n")
+        terminal.expect(r"tty\r\n42\r\n/dev/pts/0\r\n")  # the shell draws a line anew that comes in pieces
         expect_size(terminal, 31, 97)
         terminal.resize(40, 120)
         expect_size(terminal, 40, 120)
