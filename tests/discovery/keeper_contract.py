@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from discovery import ChangedElsewhereError, DiscoveryError, Keeper, open_backend, open_keeper, parse_entry
-from tests.discovery.readers import GUARD_S
+from tests.discovery.readers import GUARD_S, STEADY_S
 from tests.discovery.servers.process import Store
 
 STATE = "docker/swarm/swarmproxy/state"
@@ -91,7 +91,7 @@ class StoreKeeperContract(KeeperContract):
 
     async def test_place(self, store: Store, prefix: str, keepers: tuple[Keeper, Keeper]) -> None:
         """The document stands at a key of ours, and is no node."""
-        backend = open_backend(store.url(prefix), heartbeat_s=1, ttl_s=store.ttl_s, options=store.options)
+        backend = open_backend(store.url(prefix), heartbeat_s=1, ttl_s=STEADY_S, options=store.options)
         await backend.register(parse_entry("a:1"))
         await keepers[0].write(ONE)
         await keepers[0].set_aside(TWO)

@@ -72,7 +72,7 @@ async def test_a_leader_trusts_the_promise_and_no_longer() -> None:
     first, second = await told(Scripted(LEADING, promised_s=LONG_S), doubted)
     assert first == LEADING
     assert second.until == first.until < time.monotonic() + LONG_S
-    first, *_, last = await told(Scripted(LEADING, promised_s=0.5), Standing(error="down"))
+    first, *_, last = await told(Scripted(LEADING, promised_s=3.0), Standing(error="down"))
     assert first.until <= time.monotonic()
     assert last.until == math.inf
 
@@ -80,7 +80,7 @@ async def test_a_leader_trusts_the_promise_and_no_longer() -> None:
 async def test_a_late_answer_is_none() -> None:
     """A renewal is waited for until the promise ends; one that won the lock too late for it is not believed."""
     late = Standing(error="the store does not answer in time to renew the lock")
-    assert await told(Scripted(LEADING, LONG_S, promised_s=1.0), late) == [LEADING, late]
+    assert await told(Scripted(LEADING, LONG_S, promised_s=3.0), late) == [LEADING, late]
     frozen = Standing(error="the lock was not renewed in time")
     assert await told(Scripted(0.1, promised_s=0.05), frozen) == [frozen]
 

@@ -53,10 +53,12 @@ async def test_read_after_events(
     async with member(scripted, recorder):
         scripted.slow_s[list_path] = 0.1
         asked = scripted.asked(f"GET {list_path}")
+        told = len(recorder.told)
         hold(scripted)
         for number in range(10):
             scripted.emit(kind, action, f"x{number}")
-        await eventually(lambda: recorder.told[-1][0] == f"{kind}s")
+        await eventually(lambda: f"{kind}s" in [what for what, _ in recorder.told[told:]])
+        await eventually(lambda: len(recorder.events) == 10)
         assert 1 <= scripted.asked(f"GET {list_path}") - asked <= 2
 
 
