@@ -31,6 +31,7 @@ class Candidacy(ABC):
         """When we sent the last renewal that succeeded, by the monotonic clock."""
         self.leads = False
         self._followed, self._heard_at = "", 0.0  # whom we followed when the store told us last, and when that was
+        self._problem = ""  # why it could not be asked since then
 
     @abstractmethod
     async def step(self) -> Standing:
@@ -54,14 +55,16 @@ class Candidacy(ABC):
             async with asyncio.timeout(self.left_s if self.leads else None):
                 standing = await self.step()
         except TimeoutError as error:
-            raise DiscoveryError("the store does not answer in time to renew the lock") from error
+            raise DiscoveryError(self._problem or "the store does not answer in time to renew the lock") from error
         if standing.leading and self.left_s <= 0:  # frozen, perhaps
             raise DiscoveryError("the lock was not renewed in time")
         self._followed, self._heard_at = "" if standing.leading else standing.leader, time.monotonic()
+        self._problem = ""
         return self._with_end(standing)
 
     def doubt(self, problem: str) -> Standing:
         """Return the standing while the store cannot be asked: who led then still does, for as long as was promised."""
+        self._problem = problem
         self.leads = self.leads and self.left_s > 0
         if self.leads:
             return self._with_end(Standing(leading=True, leader=self.address, error=problem))

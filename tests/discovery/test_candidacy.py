@@ -81,6 +81,8 @@ async def test_a_late_answer_is_none() -> None:
     """A renewal is waited for until the promise ends; one that won the lock too late for it is not believed."""
     late = Standing(error="the store does not answer in time to renew the lock")
     assert await told(Scripted(LEADING, LONG_S, promised_s=3.0), late) == [LEADING, late]
+    down = Standing(error="down")  # a reason that the store gave is the better one
+    assert (await told(Scripted(LEADING, DiscoveryError("down"), LONG_S, promised_s=3.0), down))[-1] == down
     frozen = Standing(error="the lock was not renewed in time")
     assert await told(Scripted(0.1, promised_s=0.05), frozen) == [frozen]
 
