@@ -91,24 +91,25 @@ async def guarded(
         context = certificates.towards_clients(files)
         server = Server(first, tls=context, drain_timeout_s=1.0, shortcut=first.at_once)
         path = f"{stack.enter_context(TemporaryDirectory(prefix='g'))}/front.sock"  # a long path would not be bound
-        sockets = stack.enter_context(listening([Listen(path=path)]))
+        where = Listen(path=path) if tls is None else Listen("127.0.0.1", 0)
+        sockets = stack.enter_context(listening([where]))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         tasks.create_task(server.serve(sockets), name="server under test")
         stack.callback(server.drain)
-        client = await stack.enter_async_context(client_of(path, tls))
+        socket = path if tls is None else f"localhost:{sockets[0].getsockname()[1]}"
+        client = await stack.enter_async_context(client_of(socket, tls))
         await until_it_serves(client)
-        yield Guarded(first, cluster, path, client)
+        yield Guarded(first, cluster, socket, client)
 
 
 def client_of(socket: str, pair: Pair | None) -> httpx.AsyncClient:
-    """Return a client at the unix socket, which shows the certificate of `pair`."""
-    context: ssl.SSLContext | bool = False
-    if pair is not None:
-        context = ssl.create_default_context(cafile=str(pair.ca))
-        context.load_cert_chain(pair.cert, pair.key)
-    transport = httpx.AsyncHTTPTransport(uds=socket, verify=context)
-    base = "https://localhost" if pair is not None else "http://docker"
-    return httpx.AsyncClient(base_url=base, timeout=PATIENCE_S, transport=transport)
+    """Return a client at the unix socket, or at host and port, to which it shows the certificate of `pair`."""
+    if pair is None:
+        transport = httpx.AsyncHTTPTransport(uds=socket)
+        return httpx.AsyncClient(base_url="http://docker", timeout=PATIENCE_S, transport=transport)
+    context = ssl.create_default_context(cafile=str(pair.ca))
+    context.load_cert_chain(pair.cert, pair.key)
+    return httpx.AsyncClient(base_url=f"https://{socket}", timeout=PATIENCE_S, verify=context, trust_env=False)
 
 
 def scripted() -> ImageDaemon:
