@@ -28,7 +28,7 @@ async def test_all_that_is_held() -> None:
     An engine that hangs keeps nobody from knowing what the others hold.
     """
     daemon, deaf = ImageDaemon("n0"), ImageDaemon("n1")
-    async with clustered([daemon, deaf]) as cluster:
+    async with clustered([daemon, deaf], step_timeout_s=2.0, list_timeout_s=2.0) as cluster:
         deaf.hangs |= {"/containers/json", "/images/json", "/networks", "/volumes"}
         daemon.add("web", tell=False)
         daemon.networks.append({"Name": "blue", "Id": "b1" * 32, "Scope": "local"})
