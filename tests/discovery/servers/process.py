@@ -43,9 +43,12 @@ class ServerProcess:
             self._process = None
 
     def freeze(self) -> None:
-        """Stop it where it stands; its sockets stay open."""
+        """Return when it has stopped where it stands, all its threads; its sockets stay open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._process.pid}/task")
+        while any(state_of(thread) not in "T" for thread in threads.iterdir()):
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -55,6 +58,14 @@ class ServerProcess:
     def log_tail(self) -> str:
         """Return the end of its output."""
         return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
+
+
+def state_of(thread: Path) -> str:
+    """Return the state of a thread, by its directory in /proc, as one letter; empty if it is gone. Source: proc(5)."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 class Store(ABC):
