@@ -47,7 +47,7 @@ class ServerProcess:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         threads = Path(f"/proc/{self._process.pid}/task")
-        while any(state_of(thread) not in "T" for thread in threads.iterdir()):
+        while any(state_of(thread) not in ("T", "") for thread in threads.iterdir()):
             time.sleep(0.001)
 
     def thaw(self) -> None:
