@@ -23,7 +23,7 @@ from tests.hosts import sandbox
 
 REPOSITORY = Path(__file__).parents[1]
 CACHE = REPOSITORY / ".cache"  # seen from the sandboxes, too
-ENGINE_SHARES = 3
+ENGINE_SHARES = 4
 STORE_SHARES = 2
 REST_SHARES = 2
 PLACES = {  # all tests with these marks are there: to look through the others for them takes long
