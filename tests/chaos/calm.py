@@ -66,6 +66,9 @@ def settle(stand: Stand, ledger: Ledger) -> float:
     """Return after how many seconds of quiet all was as it must be; what is not after CALM_S is violated."""
     begun = time.monotonic()
     while True:
+        if ended := [engine for engine in stand.engines if not engine.runs]:  # by itself: see bring_up
+            at_once(partial(bring_up, engine) for engine in ended)
+            begun = time.monotonic()
         truth = read_all(stand)
         found = [f"engine {engine.name} does not answer" for engine in stand.engines if engine.name not in truth]
         found += ledger.problems(truth)
@@ -94,7 +97,10 @@ def wrong_picture(stand: Stand, manager: Manager, truth: Mapping[str, Sequence[L
     held = Counter(each for found in truth.values() for each in found)
     shown = Counter(listed(body))
     if more := shown - held:
-        held = Counter(as_inspected(stand, truth))
+        try:
+            held = Counter(as_inspected(stand, truth))
+        except (OSError, http.client.HTTPException) as error:
+            return [f"an engine does not answer: {error!r}"]
         more = shown - held
     found = [f"{manager.address} shows {each}" for each in more]
     found += [f"{manager.address} does not show {each}" for each in held - shown]
@@ -126,7 +132,12 @@ def check_execs(stand: Stand, ledger: Ledger, truth: Mapping[str, Sequence[Liste
     for name, containers in truth.items():
         for each in containers:
             if (record := records.get(each.key)) is not None:
-                written = Counter(read_file(engines[name], each.id).split())
+                try:
+                    written = Counter(read_file(engines[name], each.id).split())
+                except (OSError, http.client.HTTPException) as error:
+                    if engines[name].runs:
+                        ledger.violate(f"engine {name} does not tell what exec {each.key} wrote: {error!r}")
+                    break
                 for word, fate in record.execs.items():
                     if written[word] > 1 or (written[word] == 0 and fate is Fate.DONE):
                         ledger.violate(f"exec {word} was done {written[word]} times, and its client was told: {fate}")

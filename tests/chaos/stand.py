@@ -116,7 +116,7 @@ class Stand:
             self.engines.append(engine.poweron())
         stack.callback(self.fleet.remove)  # before their disks go
         self.store = STORES[self.store_kind](self.directory / "store", host=self.store_ip)
-        stack.callback(self.store.kill)
+        stack.callback(self.store.close)
         self.store.start()
         at_once(engine.wait for engine in self.engines)
         self.memory_bytes = self.engines[0].get_json("/info")["MemTotal"] // SHARES
