@@ -5,11 +5,10 @@ from discovery.election import Election, Standing
 from discovery.entry import MAX_ENTRIES, Entry, expand, parse_entry
 from discovery.errors import DiscoveryError, DiscoveryRefusedError
 from discovery.keeping import ChangedElsewhereError, Keeper
-from discovery.opening import STORES, open_backend, open_election, open_keeper, open_roster, split_url
+from discovery.opening import check_lock, open_backend, open_election, open_keeper, open_roster, split_url
 
 __all__ = [
     "MAX_ENTRIES",
-    "STORES",
     "Backend",
     "ChangedElsewhereError",
     "DiscoveryError",
@@ -19,6 +18,7 @@ __all__ = [
     "Keeper",
     "Listing",
     "Standing",
+    "check_lock",
     "expand",
     "open_backend",
     "open_election",

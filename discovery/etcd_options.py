@@ -68,11 +68,23 @@ def parse_options(rest: str, options: Mapping[str, str]) -> EtcdOptions:
         leader=place.leader,
         state=place.state,
         api=api,
-        leader_api=_choose(options, "etcd.leader", ("v2", "v3"), "v3") if api == "auto" else api,
+        leader_api=_leader_api(options) if api == "auto" else api,
         tls=tls,
         user=user,
         password=password,
     )
+
+
+def beside_the_lock(options: Mapping[str, str]) -> dict[str, str]:
+    """Return `options` so that the nodes they speak of are where the leader's lock is, and nowhere else."""
+    if options.get("etcd.api") != "auto":
+        return dict(options)
+    others = {name: value for name, value in options.items() if name != "etcd.leader"}
+    return {**others, "etcd.api": _leader_api(options)}
+
+
+def _leader_api(options: Mapping[str, str]) -> str:
+    return _choose(options, "etcd.leader", ("v2", "v3"), "v3")
 
 
 def _choose(options: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from discovery.backend import Backend
 from discovery.election import Election
 from discovery.errors import DiscoveryError
+from discovery.etcd_options import beside_the_lock
 from discovery.file import FileBackend
 from discovery.keeping import Keeper
 from discovery.machine import MachineBackend
@@ -14,10 +15,7 @@ from discovery.nodes import NodesBackend
 from discovery.options import MANAGERS
 from discovery.state_file import FileKeeper
 
-STORES = ("consul", "etcd", "zk")
-"""The schemes whose service can also hold a lock, so that one of several managers leads."""
-
-_NO_LOCK = "Leader election is only supported with consul, etcd and zookeeper discovery."
+_STORES = ("consul", "etcd", "zk")  # whose service can also hold a lock
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _NO_OPTIONS: Mapping[str, str] = {}
 
@@ -78,11 +76,18 @@ def open_backend(
     raise DiscoveryError("discovery service not supported")
 
 
+def check_lock(url: str) -> None:
+    """Raise DiscoveryError if that kind of discovery has no lock, so that of several managers one leads."""
+    if split_url(url)[0] not in _STORES:
+        raise DiscoveryError("Leader election is only supported with consul, etcd and zookeeper discovery.")
+
+
 def open_election(url: str, *, ttl_s: float, options: Mapping[str, str] = _NO_OPTIONS) -> Election:
     """Return the election of the cluster at `url`, whose lock lives `ttl_s` unless it is renewed.
 
     Raises DiscoveryError if that kind of discovery has no lock.
     """
+    check_lock(url)
     scheme, rest = split_url(url)
     if scheme == "etcd":
         from discovery.etcd import EtcdElection
@@ -92,11 +97,9 @@ def open_election(url: str, *, ttl_s: float, options: Mapping[str, str] = _NO_OP
         from discovery.consul_election import ConsulElection
 
         return ConsulElection(rest, ttl_s=ttl_s, options=options)
-    if scheme == "zk":
-        from discovery.zookeeper_election import ZookeeperElection
+    from discovery.zookeeper_election import ZookeeperElection
 
-        return ZookeeperElection(rest, ttl_s=ttl_s, options=options)
-    raise DiscoveryError(_NO_LOCK)
+    return ZookeeperElection(rest, ttl_s=ttl_s, options=options)
 
 
 def open_roster(url: str, *, ttl_s: float, options: Mapping[str, str] = _NO_OPTIONS) -> Backend:
@@ -104,12 +107,9 @@ def open_roster(url: str, *, ttl_s: float, options: Mapping[str, str] = _NO_OPTI
 
     Raises DiscoveryError if that kind of discovery has no lock.
     """
-    if split_url(url)[0] not in STORES:
-        raise DiscoveryError(_NO_LOCK)
-    there = {**options, "kv.path": MANAGERS}
-    if there.get("etcd.api") == "auto":
-        there["etcd.api"] = there.pop("etcd.leader", "v3")
-    return open_backend(url, heartbeat_s=ttl_s, ttl_s=ttl_s, options=there)
+    check_lock(url)
+    there = beside_the_lock(options) if split_url(url)[0] == "etcd" else options
+    return open_backend(url, heartbeat_s=ttl_s, ttl_s=ttl_s, options={**there, "kv.path": MANAGERS})
 
 
 def open_keeper(url: str, *, options: Mapping[str, str] = _NO_OPTIONS, state_file: Path | None = None) -> Keeper | None:

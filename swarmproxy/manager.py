@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from discovery import (
     Backend,
     DiscoveryError,
-    Election,
     Keeper,
     open_backend,
     open_election,
@@ -93,14 +92,6 @@ class Manager:
 
 async def build(settings: Settings, contexts: Contexts) -> Manager:
     """Return a manager as the operator wants it. Raises ConfigError."""
-    try:
-        discovery = open_backend(
-            settings.discovery, heartbeat_s=settings.heartbeat_s, options=settings.discovery_options
-        )
-        group = _group(settings)
-        keeper = await _keeper(settings)
-    except DiscoveryError as error:
-        raise ConfigError(str(error)) from error
 
     def leads() -> bool:
         return replica is None or replica.leadership.leads
@@ -110,10 +101,18 @@ async def build(settings: Settings, contexts: Contexts) -> Manager:
             catching_up.create_task(books.catch_up(), name="catch up with operators")
             catching_up.create_task(cluster.catch_up(), name="catch up with engines")
 
+    try:
+        discovery = open_backend(
+            settings.discovery, heartbeat_s=settings.heartbeat_s, options=settings.discovery_options
+        )
+        replica = _replica(settings, catch_up, contexts.managers)
+        keeper = await _keeper(settings)
+    except DiscoveryError as error:
+        raise ConfigError(str(error)) from error
+
     shared = Shared(idle=Idle(most=process.descriptors() // IDLE_SHARE))
     cluster = _cluster(settings, contexts, shared)
     books = Bookkeeping(cluster.book, keeper, leads, is_shared=settings.replication is not None)
-    replica = _replica(settings, group, catch_up, contexts.managers)
     placement = Placement(
         cluster,
         ranking(settings),
@@ -157,18 +156,6 @@ def _cluster(settings: Settings, contexts: Contexts, shared: Shared) -> Cluster:
     return cluster
 
 
-def _group(settings: Settings) -> tuple[Election, Roster] | None:
-    """Return how this manager and others know who leads, and who there is, if there are others.
-
-    Raises DiscoveryError.
-    """
-    if settings.replication is None:
-        return None
-    url, ttl_s, options = settings.discovery, settings.replication.ttl_s, settings.discovery_options
-    roster = Roster(open_roster(url, ttl_s=ttl_s, options=options), settings.replication.advertise, ttl_s=ttl_s)
-    return open_election(url, ttl_s=ttl_s, options=options), roster
-
-
 async def _keeper(settings: Settings) -> Keeper | None:
     """Return what keeps the words of operators, if anything does. Raises DiscoveryError, also for a file of no use."""
     keeper = open_keeper(settings.discovery, options=settings.discovery_options, state_file=settings.state_file)
@@ -178,19 +165,18 @@ async def _keeper(settings: Settings) -> Keeper | None:
 
 
 def _replica(
-    settings: Settings,
-    group: tuple[Election, Roster] | None,
-    catch_up: Callable[[], Awaitable[None]],
-    peer_tls: RenewableContext | None,
+    settings: Settings, catch_up: Callable[[], Awaitable[None]], peer_tls: RenewableContext | None
 ) -> Replica | None:
-    """Return this manager's part in a group of managers, if there is one."""
-    if settings.replication is None or group is None:
+    """Return this manager's part in a group of managers, if there is one. Raises DiscoveryError."""
+    if settings.replication is None:
         return None
-    election, roster = group
+    url, options = settings.discovery, settings.discovery_options
+    advertise, ttl_s = settings.replication.advertise, settings.replication.ttl_s
+    election = open_election(url, ttl_s=ttl_s, options=options)
     return Replica(
-        Leadership(election, settings.replication.advertise, catch_up),
-        roster=roster,
-        patience_s=min(settings.replication.ttl_s + TAKE_OVER_S, PATIENCE_MAX_S),
+        Leadership(election, advertise, catch_up),
+        roster=Roster(open_roster(url, ttl_s=ttl_s, options=options), advertise, ttl_s=ttl_s),
+        patience_s=min(ttl_s + TAKE_OVER_S, PATIENCE_MAX_S),
         tls=peer_tls,
     )
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from discovery import STORES, open_backend, split_url
 from discovery import DiscoveryError as BackendError
+from discovery import check_lock, open_backend, split_url
 from swarmproxy.cli.cluster_options import read_cluster_options
 from swarmproxy.cli.deciding import read_plugins, read_policy_flag, read_policy_learn
 from swarmproxy.cli.limits import read_limits
@@ -214,8 +214,10 @@ def _replication(flags: ManageFlags, url: str) -> Replication | None:
     ttl_s = read_duration(flags.replication_ttl, "--replication-ttl")
     if ttl_s <= 0:
         raise ConfigError("--replication-ttl should be a positive number")
-    if split_url(url)[0] not in STORES:
-        raise ConfigError("Leader election is only supported with consul, etcd and zookeeper discovery.")
+    try:
+        check_lock(url)
+    except BackendError as error:
+        raise ConfigError(str(error)) from error
     return Replication(advertise=str(advertise), ttl_s=ttl_s)
 
 
