@@ -7,6 +7,7 @@ start can outlive it.
 
 import itertools
 import os
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,10 @@ hypothesis.settings.load_profile("no deadline")
 
 
 # How pytest runs
+
+# A shell starts what it has in the background so that it ignores control-C, and so would all clients that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -31,6 +31,8 @@ PLACES = {  # all tests with these marks are there: to look through the others f
     "image": ("tests/deploy", "tests/integration/test_image.py"),
 }
 FEW = 3
+STUCK_S = 1200  # pytest then shows where a test is that takes so long; chaos takes half of it
+PATIENCE_S = 3600.0  # a guard: whoever runs us may have a limit, after which nobody would learn what hangs
 PYTEST = (
     sys.executable,
     "-m",
@@ -40,6 +42,8 @@ PYTEST = (
     "no:cacheprovider",
     "--durations=5",
     "--durations-min=2",
+    "-o",
+    f"faulthandler_timeout={STUCK_S}",
 )
 IN_SANDBOX = (sys.executable, "-m", "tests.hosts.sandbox", "--")
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM")
@@ -138,28 +142,27 @@ def main() -> int:
         return run(make_groups(Path(claims)))
 
 
-def run(groups: Sequence[Group]) -> int:
-    """Run all of `groups`; return 0 if they passed."""
+def run(groups: Sequence[Group], *, patience_s: float = PATIENCE_S) -> int:
+    """Run all of `groups`; return 0 if they passed. After `patience_s` those that still run are ended."""
 
     def end(number: int, _frame: FrameType | None) -> None:
-        for group in groups:
-            if group.process is not None:
-                group.process.terminate()
-        for group in groups:
-            if group.process is not None:
-                group.process.wait()
+        end_all(groups)
         sys.exit(128 + number)
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     print(f"running {', '.join(group.name for group in groups)} side by side", flush=True)
     waiting = list(groups)
+    patient_until = time.monotonic() + patience_s
     while waiting:
-        for group in [group for group in waiting if group.can_start()]:
+        if late := time.monotonic() > patient_until:
+            print(f"\nENDED after {patience_s:.0f} s: {', '.join(group.name for group in waiting)}", flush=True)
+            end_all(groups)
+        for group in [group for group in waiting if group.can_start() and not late]:
             group.start()
-        for group in [group for group in waiting if group.is_done()]:
+        for group in [group for group in waiting if group.is_done() or late]:
             waiting.remove(group)
-            group.took_s = time.monotonic() - group.started_at
+            group.took_s = time.monotonic() - group.started_at if group.process is not None else 0.0
             print(f"\n===== {group.name}\n{group.text()}", flush=True)
         time.sleep(0.2)
     print("\n===== all groups")
@@ -168,6 +171,15 @@ def run(groups: Sequence[Group]) -> int:
         print(f"{group.name}: {verdict} in {group.took_s:.0f} s: {group.closing_line()}", flush=True)
     failed = [group for group in groups if group.code]
     return 0 if not failed or pass_alone(failed) else 1
+
+
+def end_all(groups: Sequence[Group]) -> None:
+    """End those that run."""
+    running = [group.process for group in groups if group.process is not None]
+    for process in running:
+        process.terminate()
+    for process in running:
+        process.wait()
 
 
 def pass_alone(failed: Sequence[Group]) -> bool:

@@ -92,3 +92,16 @@ def test_no_second_chance(tmp_path: Path) -> None:
     lint = Group("lint", ["false"], failures=tmp_path / "failures")
     with lint.report:
         assert run([lint]) == 1
+
+
+def test_what_hangs_is_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    """A group that never ends is ended and told of, with what it said; what waits for it never starts."""
+    stuck = Group("stuck", ["sh", "-c", "echo so far; exec sleep 1d"])
+    after = Group("after", ["true"], after=[stuck])
+    with stuck.report, after.report:
+        assert run([stuck, after], patience_s=1) == 1
+    said = capsys.readouterr().out
+    assert "ENDED after 1 s: stuck, after" in said
+    assert "stuck: FAILED (-15) in" in said
+    assert "so far" in said
+    assert "after: FAILED (1) in 0 s: no output" in said

@@ -30,6 +30,7 @@ from benchmarks.membership import (
 from benchmarks.places import FilePlace
 from benchmarks.rows import ROWS
 from tests.benchmarks.test_processes import DEADLINE_S, children_of, is_running
+from tests.program import Program
 from tests.waiting import wait_until
 
 
@@ -113,7 +114,7 @@ def test_a_manager_that_ends_is_reported(tmp_path: Path) -> None:
 def test_leaves_nothing(tmp_path: Path) -> None:
     """A run that is told to end takes engines, managers, agents and stores along."""
     command = (sys.executable, "-m", "benchmarks", "--rows", "membership-killed", "--results", tmp_path)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+    with Program(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         wait_until(lambda: len(children_of(run.pid)) >= 5, "children")  # two of engines, store, manager, agent
         started = children_of(run.pid)
         os.kill(run.pid, signal.SIGTERM)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.processes import Child, free_port, wait_for_port
+from tests.program import Program
 from tests.waiting import wait_until
 
 DEADLINE_S = 120.0
@@ -49,9 +50,7 @@ def test_dies_with_its_parent(tmp_path: Path) -> None:
         "import sys, time; from pathlib import Path; from benchmarks.processes import Child\n"
         "child = Child(('sleep', '600'), Path(sys.argv[1])); print(child.process.pid, flush=True); time.sleep(600)"
     )
-    with subprocess.Popen(
-        (sys.executable, "-c", program, str(tmp_path / "log")), stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with Program((sys.executable, "-c", program, str(tmp_path / "log")), stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         assert is_running(pid)
@@ -87,7 +86,7 @@ def test_prints_a_table(tmp_path: Path) -> None:
 def test_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     """An interrupted run ends all that it started."""
     command = (sys.executable, "-m", "benchmarks", "--targets", "direct", "--rows", "top-*", "--results", tmp_path)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+    with Program(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         wait_until(lambda: len(children_of(run.pid)) >= 2, "children")  # engines and load generator
         started = children_of(run.pid)
         os.kill(run.pid, number)

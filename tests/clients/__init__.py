@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.hosts import suites
 from tests.hosts.certificates import Pair
+from tests.program import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,11 @@ class Cli:
         assert not check or result.code == 0, str(result)
         return result
 
-    def spawn(self, host: str, *arguments: str, tls: Pair | None = None) -> "subprocess.Popen[bytes]":
+    def spawn(self, host: str, *arguments: str, tls: Pair | None = None) -> Program[bytes]:
         """Start the client with pipes to its stdin, stdout and stderr. The caller ends it (`with`)."""
         pipe = subprocess.PIPE
         command = self.command(host, *arguments, tls=tls)
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=self.environment)
+        return Program(command, stdin=pipe, stdout=pipe, stderr=pipe, env=self.environment)
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import subprocess
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from tests.clients import Cli, Done, cli
 from tests.hosts.engine import Engine
 from tests.hosts.images import add_file
 from tests.hosts.manager import Manager
+from tests.program import Program
 
 WAYS = {  # client, DOCKER_BUILDKIT, command
     "legacy-20.10": ("20.10", "0", ("build",)),
@@ -37,7 +37,7 @@ def build(manager: Manager, how: str, *arguments: str, stdin: bytes | str = b"",
     return manager.docker(*WAYS[how][2], *arguments, stdin=stdin, check=check, with_cli=client_of(how))
 
 
-def start(manager: Manager, how: str, *arguments: str, host: str = "") -> "subprocess.Popen[bytes]":
+def start(manager: Manager, how: str, *arguments: str, host: str = "") -> Program[bytes]:
     """Start to build in one way; the caller ends it (`with`)."""
     return client_of(how).spawn(host or manager.address, *WAYS[how][2], *arguments, tls=manager.client)
 

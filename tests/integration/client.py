@@ -17,6 +17,7 @@ from tests.clients import Cli, Done
 from tests.hosts.certificates import Pair
 from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
+from tests.program import Program
 from tests.waiting import PATIENCE_S
 
 DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
@@ -76,7 +77,7 @@ class Docker:
         master, slave = os.openpty()
         set_size(slave, rows, columns)
         command = self.cli.command(self.host, *arguments, tls=self.tls)
-        with subprocess.Popen(
+        with Program[bytes](
             ["setsid", "--ctty", *command],  # the kernel signals a new size to the terminal's own processes
             stdin=slave,
             stdout=slave,

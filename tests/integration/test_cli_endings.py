@@ -11,6 +11,7 @@ from tests.hosts.engine import Engine
 from tests.hosts.manager import Manager
 from tests.integration.client import Docker
 from tests.integration.ways import each_endpoint
+from tests.program import Program
 from tests.waiting import PATIENCE_S, wait_until
 
 READERS = 10
@@ -95,7 +96,7 @@ def test_stopped_twice(engines: list[Engine], start_manager: StartManager) -> No
     manager.kill()  # so that nobody asks for its exit status again
 
 
-def begin(manager: Manager, *arguments: str) -> "subprocess.Popen[bytes]":
+def begin(manager: Manager, *arguments: str) -> Program[bytes]:
     """Start a docker client at `manager`."""
     return cli("28").spawn(manager.address, *arguments)
 

@@ -23,6 +23,7 @@ from tests.hosts.engine import Engine
 from tests.hosts.manager import PORTS, Manager
 from tests.integration.faults import exec_of, hijacked, ps, refusal, run, stream
 from tests.integration.group import STEADY, Group, Observer, frozen, names_on, role_of, seconds_until
+from tests.program import Program
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_client_at_a_replica(group: Group, tmp_path: Path) -> None:
     assert replica.docker("exec", "-i", "talker", "cat", stdin="over\n").stdout == "over\n"
     assert replica.docker("run", "-i", "--rm", "busybox", "wc", "-c", stdin=b"x" * 300_000).stdout == "300000\n"
     command = cli("20.10").command(replica.address, "logs", "-f", "talker")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=cli("20.10").environment) as logs:
+    with Program(command, stdout=subprocess.PIPE, text=True, env=cli("20.10").environment) as logs:
         assert logs.stdout is not None
         assert [logs.stdout.readline() for _ in range(2)] == ["one\n", "two\n"]
         logs.terminate()

@@ -16,6 +16,7 @@ from tests.hosts.manager import Manager
 from tests.hosts.network import Network
 from tests.integration.conftest import serving
 from tests.integration.swarm_client import Swarm
+from tests.program import Program
 
 pytestmark = pytest.mark.long
 
@@ -82,7 +83,7 @@ def form(pool: Swarm) -> None:
     manager = pool.manager
     tool = cli(pool.version)
     command = tool.command(manager.address, "swarm", "init", tls=manager.client)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tool.environment) as client:
+    with Program(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tool.environment) as client:
         pool.until(lambda: "manager" in map(part, pool.engines), "the first manager")
         manager.kill()
         assert "inactive" in map(part, pool.engines)
