@@ -22,6 +22,7 @@ from tests.hosts import suites
 from tests.hosts.certificates import Pair
 from tests.hosts.images import busybox_archive
 from tests.hosts.network import Cable
+from tests.waiting import nap
 
 INIT = Path(__file__).with_name("init.py")
 NAMESPACES = ("--net", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts", "--ipc")
@@ -196,11 +197,12 @@ class Engine:
 
     def wait(self) -> Self:
         """Wait until the API answers; the first time, load the images. Raises RuntimeError with the log."""
-        end = time.monotonic() + START_DEADLINE_S
+        begun = time.monotonic()
+        end = begun + START_DEADLINE_S
         while not self._is_answering(end):
             if self._process is None or self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"engine {self.name} does not run:\n{self.log[-4000:]}")
-            time.sleep(0.05)
+            nap(begun)
         loaded = self.directory / "loaded"
         if not loaded.exists():
             for archive in (

@@ -17,6 +17,7 @@ from typing import Any, Self
 from tests.clients import Cli, Done, cli
 from tests.hosts.certificates import Pair
 from tests.hosts.engine import Engine
+from tests.waiting import nap
 
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0
@@ -100,17 +101,17 @@ class Manager:
 
         Raises RuntimeError, with the log, after `deadline_s` or when the process has ended.
         """
-        end = time.monotonic() + deadline_s
+        begun = time.monotonic()
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if condition():
                     return self
             ended = self._process is None or self._process.poll() is not None
-            if ended or time.monotonic() > end:
+            if ended or time.monotonic() > begun + deadline_s:
                 raise RuntimeError(
                     f"waited for {what}; the manager {'ended' if ended else 'did not get there'}:\n{self.log}"
                 )
-            time.sleep(0.05)
+            nap(begun)
 
     def states(self) -> list[str]:
         """Return the state of each engine, as `docker info` shows it and in its order ("Healthy", ...)."""

@@ -16,8 +16,10 @@ from tests.discovery.servers.process import Store
 from tests.discovery.store_contract import NODES
 from tests.hosts.engine import Engine
 from tests.hosts.manager import PORTS, Manager
+from tests.waiting import nap
 
 GUARD_S = 60.0
+OBSERVE_EVERY_S = 0.05
 STEADY = ("--replication-ttl", "60s")
 """For tests in which no lock is to end: one of a few seconds does now and then on a machine that is late."""
 
@@ -61,7 +63,7 @@ class Group:
     def agreed(self, *, without: Manager | None = None) -> tuple[Manager, list[Manager]]:
         """Return the leader and the others, once all that run, but `without`, agree."""
         running = [manager for manager in self.managers if manager is not without]
-        end = time.monotonic() + GUARD_S
+        begun = time.monotonic()
         while True:
             roles = [role_of(manager) for manager in running]
             leaders = [manager for manager, (role, _) in zip(running, roles, strict=True) if role == "primary"]
@@ -69,8 +71,8 @@ class Group:
             primaries = {primary for role, primary in roles if role == "replica"}
             if len(leaders) == 1 and primaries <= {leaders[0].address}:
                 return leaders[0], others
-            assert time.monotonic() < end, roles
-            time.sleep(0.05)
+            assert time.monotonic() < begun + GUARD_S, roles
+            nap(begun)
 
 
 def role_of(manager: Manager, *, timeout_s: float = 30.0) -> tuple[str, str]:
@@ -106,7 +108,7 @@ class Observer(threading.Thread):
             leaders = [manager for manager in self._managers if self._leads(manager)]
             if len(leaders) > 1 and self._leads(leaders[0]):
                 self.conflicts.append((leaders[0].address, leaders[1].address))
-            time.sleep(0.01)
+            time.sleep(OBSERVE_EVERY_S)
 
     def _leads(self, manager: Manager) -> bool:
         return role_of(manager, timeout_s=0.5)[0] == "primary"
@@ -117,7 +119,7 @@ def seconds_until(condition: Callable[[], object], what: str) -> float:
     started = time.monotonic()
     while not condition():
         assert time.monotonic() < started + GUARD_S, f"waited in vain for {what}"
-        time.sleep(0.02)
+        time.sleep(OBSERVE_EVERY_S)
     return time.monotonic() - started
 
 

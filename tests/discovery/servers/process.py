@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from tests.waiting import nap
+
 START_S = 60.0
 
 AnyStore = TypeVar("AnyStore", bound="Store")
@@ -136,8 +138,8 @@ def serve(store: AnyStore) -> Iterator[AnyStore]:
 
 def wait_until(answers: Callable[[], bool], what: str, process: ServerProcess) -> None:
     """Return once `answers` does. Raises AssertionError with the server's log if it never does, or the server ends."""
-    deadline = time.monotonic() + START_S
+    begun = time.monotonic()
     while not answers():
         assert process.is_running(), f"{what} ended:\n{process.log_tail()}"
-        assert time.monotonic() < deadline, f"{what} does not answer:\n{process.log_tail()}"
-        time.sleep(0.05)
+        assert time.monotonic() < begun + START_S, f"{what} does not answer:\n{process.log_tail()}"
+        nap(begun)
