@@ -24,6 +24,7 @@ from tests.hosts.engine import Engine
 from tests.hosts.fleet import Fleet
 from tests.hosts.manager import Manager
 from tests.hosts.network import Network
+from tests.places import PLACES, is_in_place
 
 INTEGRATION = Path(__file__).with_name("integration")
 STORES = frozenset({"store", "hub"})
@@ -58,6 +59,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("engines")
     elif STORES.intersection(getattr(item, "fixturenames", ())):
         item.add_marker("stores")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        mark = next((mark for mark in PLACES if item.get_closest_marker(mark)), "")
+        if mark and not is_in_place(item.path, mark):
+            raise pytest.UsageError(f"{item.nodeid} is marked {mark}, and `make test` does not look for it there")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -20,16 +20,13 @@ from types import FrameType
 from typing import IO
 
 from tests.hosts import sandbox
+from tests.places import PLACES
 
 REPOSITORY = Path(__file__).parents[1]
 CACHE = REPOSITORY / ".cache"  # seen from the sandboxes, too
 ENGINE_SHARES = 4
 STORE_SHARES = 2
 REST_SHARES = 2
-PLACES = {  # all tests with these marks are there: to look through the others for them takes long
-    "chaos": ("tests/chaos",),
-    "image": ("tests/deploy", "tests/integration/test_image.py"),
-}
 FEW = 3
 STUCK_S = 1200  # pytest then shows where a test is that takes so long; chaos takes half of it
 PATIENCE_S = 3600.0  # a guard: whoever runs us may have a limit, after which nobody would learn what hangs
@@ -111,9 +108,10 @@ def make_groups(claims: Path) -> list[Group]:
     groups += [
         Group("chaos", [*IN_SANDBOX, *PYTEST, "-m", "chaos", *PLACES["chaos"]], after=[fetched])
     ]  # long, and mostly waits
-    pytest = [*IN_SANDBOX, *PYTEST, "-m", "engines and not image", f"--share={make_directory(claims, 'engines')}"]
+    pytest = [*IN_SANDBOX, *PYTEST, "-m", "engines and not image", *PLACES["engines"]]
+    pytest += [f"--share={make_directory(claims, 'engines')}"]
     groups += [Group(f"with engines {number}", pytest, after=[fetched]) for number in range(1, ENGINE_SHARES + 1)]
-    pytest = [*PYTEST, "-m", "stores", f"--share={make_directory(claims, 'stores')}"]
+    pytest = [*PYTEST, "-m", "stores", *PLACES["stores"], f"--share={make_directory(claims, 'stores')}"]
     stores = [Group(f"with stores {number}", pytest, after=[fetched]) for number in range(1, STORE_SHARES + 1)]
     # Those with stores look at times to live, and have to be on time: what need not run beside them waits.
     image = Group("of the image", [*IN_SANDBOX, *PYTEST, "-m", "image", *PLACES["image"]], after=[base, *stores])

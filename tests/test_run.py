@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run import CACHE, PLACES, PYTEST, Group, run
+from tests.run import CACHE, PYTEST, Group, run
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -47,22 +47,23 @@ def test_marks() -> None:
     assert not any(name.startswith(places[2]) for name in with_engines)
 
 
-@pytest.mark.parametrize("mark", PLACES)
-def test_places(mark: str) -> None:
-    """A group that looks for its tests in some places only misses none."""
-    marked = [path for path in (REPOSITORY / "tests").rglob("*.py") if f"mark.{mark}" in path.read_text()]
-    places = [REPOSITORY / place for place in PLACES[mark]]
-    elsewhere = [path for path in marked if not any(path == place or place in path.parents for place in places)]
-    assert marked
-    assert elsewhere == []
-
-
 @pytest.fixture
 def place() -> Iterator[Path]:
     """Lend a directory in the repository: pytest names tests by where they are in it."""
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as made:
         yield Path(made)
+
+
+@pytest.mark.parametrize("what", ["@pytest.mark.chaos\ndef test_it():", "def test_it(network):"])
+def test_misplaced(place: Path, what: str) -> None:
+    """A test that a group of `make test` would not find stops every run that sees it."""
+    test = place / "test_misplaced.py"
+    test.write_text(f"import pytest\n\n{what}\n    pass\n")
+    command = [*PYTEST, "-p", "tests.conftest", f"--rootdir={REPOSITORY}", "--collect-only", str(test)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "and `make test` does not look for it there" in done.stderr
 
 
 @pytest.mark.parametrize(("others", "green"), [("False", True), ("True", False)])
