@@ -3,22 +3,27 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from swarmproxy.cli.client import API, ManagerClient, ManagerCommand
+from swarmproxy.cli.client import API, ManagerCommand
 from swarmproxy.cli.options import text
 from swarmproxy.cli.runflags import RunFlags, create_body, options
 from swarmproxy.cli.table import table
 from swarmproxy.errors import ConfigError
 from swarmproxy.model.members import NOT_JSON
 
+if TYPE_CHECKING:
+    from swarmproxy.cli.manager_client import ManagerClient
+
 NOT_PLACED = 1
 
 
-def _explain(client: ManagerClient, *, args: tuple[str, ...], name: str, platform: str, file: str, **flags: Any) -> int:
+def _explain(
+    client: "ManagerClient", *, args: tuple[str, ...], name: str, platform: str, file: str, **flags: Any
+) -> int:
     """Ask the manager and print what it says; exit with 1 if no node will do."""
     query = {key: value for key, value in {"name": name, "platform": platform}.items() if value}
     body = _body(args, file, RunFlags(**flags))

@@ -1,15 +1,20 @@
 """`node`: the operator's hand on the nodes of a running manager."""
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
-from swarmproxy.cli.client import API, ManagerClient, ManagerCommand, complain, segment
+from swarmproxy.cli.client import API, ManagerCommand, complain, segment
 from swarmproxy.cli.commands import family
 from swarmproxy.cli.options import text
 from swarmproxy.cli.table import table
 from swarmproxy.errors import ConfigError, SwarmError
 from swarmproxy.model.info import human_size
 from swarmproxy.model.labels import OF_EVERY_NODE
+
+if TYPE_CHECKING:
+    from swarmproxy.cli.manager_client import ManagerClient
 
 
 class _Held(msgspec.Struct, rename="pascal"):
@@ -40,7 +45,7 @@ class _Changed(msgspec.Struct, rename="pascal"):
     warnings: list[str] = []
 
 
-def _ls(client: ManagerClient, *, args: tuple[str, ...], output_format: str) -> int:
+def _ls(client: "ManagerClient", *, args: tuple[str, ...], output_format: str) -> int:
     """Print the nodes. The table leaves out labels that every node has, such as ostype."""
     if args:
         raise ConfigError("node ls takes no arguments")
@@ -73,7 +78,7 @@ def _row(node: _Node) -> list[str]:
     ]
 
 
-def _inspect(client: ManagerClient, *, args: tuple[str, ...]) -> int:
+def _inspect(client: "ManagerClient", *, args: tuple[str, ...]) -> int:
     _demand_nodes("inspect", args)
     found, code = [], 0
     for name in args:
@@ -88,7 +93,7 @@ def _inspect(client: ManagerClient, *, args: tuple[str, ...]) -> int:
 def _make(action: str) -> ManagerCommand:
     """Return the command that does `action` to each node, also when it fails for another."""
 
-    def run(client: ManagerClient, *, args: tuple[str, ...]) -> int:
+    def run(client: "ManagerClient", *, args: tuple[str, ...]) -> int:
         _demand_nodes(action, args)
         code = 0
         for name in args:
@@ -108,7 +113,7 @@ _HELP = {
 }
 
 
-def _label(client: ManagerClient, *, args: tuple[str, ...]) -> int:
+def _label(client: "ManagerClient", *, args: tuple[str, ...]) -> int:
     if len(args) < 2:
         raise ConfigError("node label takes a node, and what to set or to remove: NODE KEY=VALUE KEY-")
     wanted: dict[str, str] = {}

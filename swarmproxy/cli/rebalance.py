@@ -2,15 +2,19 @@
 
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from swarmproxy.cli.client import API, ManagerClient, ManagerCommand, complain
+from swarmproxy.cli.client import API, ManagerCommand, complain
 from swarmproxy.cli.goflags import GO_INT
 from swarmproxy.cli.options import flag, text
 from swarmproxy.cli.table import table
 from swarmproxy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from swarmproxy.cli.manager_client import ManagerClient
 
 SHORT_ID = 12
 
@@ -48,7 +52,7 @@ class _End(msgspec.Struct):
 
 
 def _rebalance(
-    client: ManagerClient, *, args: tuple[str, ...], plan: bool, yes: bool, max_moves: int, output_format: str
+    client: "ManagerClient", *, args: tuple[str, ...], plan: bool, yes: bool, max_moves: int, output_format: str
 ) -> int:
     if args:
         raise ConfigError("rebalance takes no arguments")
@@ -73,7 +77,7 @@ def _rebalance(
     return _carry_out(client, found.moves, as_json=output_format == "json")
 
 
-def _carry_out(client: ManagerClient, moves: Iterable[_Move], *, as_json: bool) -> int:
+def _carry_out(client: "ManagerClient", moves: Iterable[_Move], *, as_json: bool) -> int:
     """Have the moves made that were shown, and no others, telling of each; return the exit code."""
     body = {"moves": [{"container": each.container, "to": each.to_id or each.target} for each in moves]}
     for line in client.stream("POST", f"{API}/rebalance", body=body):

@@ -15,7 +15,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from swarmproxy.cli.client import ManagerClient, ManagerCommand, read_connection, segment
+from swarmproxy.cli.client import ManagerCommand, read_connection, segment
+from swarmproxy.cli.manager_client import ManagerClient
 from swarmproxy.cli.options import text
 from swarmproxy.errors import ConfigError, SwarmError
 from swarmproxy.settings import Listen, Tls
