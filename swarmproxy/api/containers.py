@@ -22,6 +22,7 @@ from swarmproxy.engine.engine import Engine
 from swarmproxy.errors import BadRequest
 from swarmproxy.model.filters import parse_filters
 from swarmproxy.model.listing import ContainerQuery
+from swarmproxy.model.members import NOT_JSON, folded
 from swarmproxy.model.names import NameStyle, style_for
 from swarmproxy.wire.fetch import Answer
 
@@ -134,6 +135,18 @@ async def create_exec(name: str, request: Request) -> Response:
     return await reply_to(new_exec(name, request, await body_bytes(request)), request)
 
 
+class _Exec(msgspec.Struct):
+    AttachStdin: bool = False
+
+
+def attaches_input(body: bytes) -> bool:
+    """Say whether somebody will read what a client says to the exec instance that `body` asks for, or might."""
+    try:
+        return msgspec.convert(folded(msgspec.json.decode(body), _Exec), _Exec).AttachStdin
+    except NOT_JSON:
+        return True
+
+
 def new_exec(name: str, request: Request, body: bytes) -> Question:
     """Return what `create_exec` asks the container's engine. Raises as `Cluster.find`."""
     cluster = cluster_of(request)
@@ -142,7 +155,7 @@ def new_exec(name: str, request: Request, body: bytes) -> Question:
     def reply(answer: Answer) -> Response:
         if answer.status == 201:
             created = located.engine.client.decode(answer.body, Created, "/containers/{id}/exec")
-            cluster.execs.note(created.id, located.engine)
+            cluster.execs.note(created.id, located.engine, takes_input=attaches_input(body))
         return passed_on(answer)
 
     return Question(located.engine, f"/containers/{located.container.id}/exec", reply, method="POST", body=body)

@@ -9,6 +9,7 @@ from swarmproxy.api.building import Builder
 from swarmproxy.api.forwarded import BUILDS, Owner, Route
 from swarmproxy.api.orchestration import forward_to_manager
 from swarmproxy.api.plugin_requests import plugin_request
+from swarmproxy.api.requests import flag
 from swarmproxy.cluster.asking import reach, unreachable, version_for, versioned
 from swarmproxy.cluster.cluster import Cluster
 from swarmproxy.cluster.images import owner as image_owner
@@ -52,6 +53,7 @@ class Forwarder:
             swarms = self._cluster.swarms
             return await forward_to_manager(exchange_of(scope), swarms, version, path, query, self._options_of(route))
         container_id = ""
+        takes_input = True
         headers: tuple[tuple[bytes, bytes], ...] = ()
         match route.owner:
             case Owner.CONTAINER | Owner.COMMITTED:
@@ -64,9 +66,12 @@ class Forwarder:
                     query = replace_parameter(query, b"container", container_id.encode())
                 else:
                     path = _path(route, container_id)
+                if route.action == "attach":
+                    takes_input = _attaches_input(exchange_of(scope), query)
             case Owner.EXEC:
                 engine = await self._cluster.execs.find(name, self._cluster.healthy)
                 path = f"/exec/{quote(name)}/{route.action}"
+                takes_input = self._cluster.execs.takes_input(name)
             case Owner.IMAGE:
                 await self._cluster.images_settled()
                 if route.action == "push":
@@ -97,6 +102,8 @@ class Forwarder:
         if query:
             target += b"?" + query
         options, effects = self._how(route, engine, container_id)
+        if not takes_input:
+            options = replace(options, takes_input=False)
         if headers:
             options = replace(options, headers=(*self._headers, *headers))
         try:
@@ -187,6 +194,12 @@ class Forwarder:
 def _path(route: Route, container_id: str) -> str:
     # by position, never by searching the client's text: a container may be called `containers`
     return f"/containers/{container_id}/{route.action}" if route.action else f"/containers/{container_id}"
+
+
+def _attaches_input(exchange: Exchange, query: bytes) -> bool:
+    """Say whether a container's engine will read what the client says behind this request to attach, or might."""
+    asked = (value for key, value in parse_qsl(query.decode("latin-1")) if key == "stdin")
+    return exchange.request.has_body or any(flag({"stdin": value}, "stdin") for value in asked)
 
 
 def _signal(subject: Subject, query: bytes, engine: Engine, version: Version) -> str:

@@ -27,6 +27,7 @@ class RelayOptions:
     """How to relay one request.
 
     `upgrade`: it may become a raw stream (101, or 200 with a raw-stream type).
+    `takes_input`: whether the engine reads what the client says on that stream; see `hijack.Side`.
     `finish`: if the client goes, the engine's work goes on and its answer is thrown away; else it is ended.
     `endless`: it has no end of its own, and is ended at once when the server stops.
     `head_timeout_s`: from the end of the request until the engine's head.
@@ -38,6 +39,7 @@ class RelayOptions:
     """
 
     upgrade: bool = False
+    takes_input: bool = True
     finish: bool = False
     endless: bool = False
     head_timeout_s: float | None = None
@@ -372,6 +374,7 @@ class Forwarding(AnswerReader):
                 engine.transport,
                 write_paused=engine.write_paused,
                 ended=False,
+                listens=self._options.takes_input,
                 count=exchange.count_sent,
                 forget=engine.connection_lost,
             ),

@@ -1,7 +1,7 @@
 """A hijacked connection: the bytes of two sockets, each direction until its own end.
 
-The client's end of input (FIN, or close_notify under TLS) becomes the engine's, while output flows on; the
-end of output ends the client's side. A side that is lost without having ended resets the other.
+The client's end of input (FIN, or close_notify under TLS) becomes the engine's, if that reads any, while output flows
+on; the end of output ends the client's side. A side that is lost without having ended resets the other.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Splice:
         if peer.ended:
             self.end()
             return
-        if not peer.transport.is_closing():
+        if peer.listens and not peer.transport.is_closing():
             peer.transport.write_eof()
         if side is self._engine:
             # The engine is done. Most clients close now; one that sends on may do so, a silent one may not
@@ -89,7 +89,11 @@ class Splice:
 
 
 class Side(asyncio.Protocol):
-    """One end of a splice: what it receives goes to the other, as fast as that takes it."""
+    """One end of a splice: what it receives goes to the other, as fast as that takes it.
+
+    Who does not listen is not told that the other end says no more. Under TLS that is a record, and an engine that
+    leaves one unread resets the connection when it closes it: output that was still on its way would be lost.
+    """
 
     __slots__ = (
         "_count",
@@ -97,6 +101,7 @@ class Side(asyncio.Protocol):
         "_splice",
         "_write",
         "ended",
+        "listens",
         "lost",
         "moving",
         "peer",
@@ -114,12 +119,14 @@ class Side(asyncio.Protocol):
         *,
         write_paused: bool,
         ended: bool,
+        listens: bool = True,
         count: Callable[[int], None],
         forget: Callable[[Exception | None], None],
     ) -> None:
         self.transport = transport
         self.write_paused = write_paused
         self.ended = ended  # sends no more
+        self.listens = listens
         self.lost = False
         self.moving = True  # sent something since somebody looked last
         self._count = count

@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GUARD_S = 20.0  # no step takes so long, unless it hangs
@@ -88,6 +89,10 @@ class Peer:
 
     def close(self) -> None:
         self.writer.close()
+
+    def stop_reading(self) -> None:
+        """Leave in the kernel what comes from now on."""
+        cast("asyncio.ReadTransport", self.writer.transport).pause_reading()
 
     async def some(self, count: int = 65536) -> bytes:
         """Return what comes next, b"" at the end."""
