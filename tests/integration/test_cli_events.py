@@ -14,10 +14,10 @@ JSON = ("--format", "{{json .}}")
 @each_endpoint
 def test_live(docker: Docker) -> None:
     """The events of a container come while they happen, in order, and say on which node."""
-    before = docker.manager.get_json("/info")["NEventsListener"]
+    wait_until(lambda: readers(docker) == 0, "those of other tests to be gone")
     with docker.background("events", *JSON, "--filter", "type=container") as client:
         assert client.stdout is not None
-        wait_until(lambda: docker.manager.get_json("/info")["NEventsListener"] > before, "the reader")
+        wait_until(lambda: readers(docker) == 1, "the reader")
         docker("run", "--rm", "--name", "aa", "busybox", "true")
         seen: list[dict[str, Any]] = []
         while not seen or seen[-1]["Action"] != "destroy":
@@ -26,6 +26,11 @@ def test_live(docker: Docker) -> None:
     assert {event["Actor"]["Attributes"]["name"] for event in seen} == {"aa"}
     [node] = {event["Actor"]["Attributes"]["node.name"] for event in seen}
     assert node in {engine.name for engine in docker.engines}
+
+
+def readers(docker: Docker) -> int:
+    """Return how many read the manager's events."""
+    return int(docker.manager.get_json("/info")["NEventsListener"])
 
 
 def test_past(docker: Docker) -> None:
